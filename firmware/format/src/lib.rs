@@ -12,10 +12,14 @@ extern crate std;
 
 pub mod checksum;
 pub mod container;
+#[cfg(any(test, feature = "std"))]
+pub mod disassembler;
 pub mod error;
 pub mod instruction;
+pub mod lines;
 pub mod opcode;
 pub mod operand;
 pub mod signature;
+pub mod verifier;
 #[cfg(any(test, feature = "std"))]
 pub mod writer;
