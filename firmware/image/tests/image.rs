@@ -17,8 +17,7 @@ fn firmware(code: usize) -> Vec<u8> {
     builder.header.e_machine = values::EM_RISCV;
     builder.header.e_entry = ENTRY.into();
     builder.header.e_phoff = 0x34;
-    let sections =
-        [(".rodata", 0x3c00_0020, 64), (".text", 0x4202_0020_u64, code), (".rwtext", u64::from(ENTRY), 64)];
+    let sections = [(".rodata", 0x3c00_0020, 64), (".text", 0x4202_0020_u64, code), (".rwtext", u64::from(ENTRY), 64)];
     let mut offset = 0x1000;
     for (name, address, length) in sections {
         let section = builder.sections.add();
