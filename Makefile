@@ -7,9 +7,8 @@ ESPB := target/release/espb
 IMAGE := build/firmware/$(CHIP)
 ESPTOOL := build/venv/bin/esptool
 
-# A Rust compiler for $(TARGET), at least 1.95. The default one is made by `make toolchain`.
-OWN_RUSTC := $(CURDIR)/build/toolchain/bin/rustc
-FIRMWARE_RUSTC ?= $(OWN_RUSTC)
+# FIRMWARE_RUSTC may name a Rust compiler for this target, at least 1.95; otherwise `make toolchain` provides one.
+RUSTC_FOR_TARGET = $(or $(FIRMWARE_RUSTC),$(CURDIR)/build/toolchain/bin/rustc)
 
 # What compiles the fixtures; IR_FLAGS are added to the flags in fixtures/compile.
 CC_IR ?= clang-22
@@ -34,17 +33,16 @@ help: ## what can be made
 setup: ## install the Debian packages that building needs (with sudo unless root)
 	@PACKAGES="$(PACKAGES)" ./setup.sh
 
-toolchain: $(if $(filter $(OWN_RUSTC),$(FIRMWARE_RUSTC)),$(OWN_RUSTC)) ## the Rust compiler for the firmware, in build/toolchain
-
-$(OWN_RUSTC): firmware/toolchain.sh
-	firmware/toolchain.sh
-	@touch $@
+toolchain: ## the Rust compiler for the firmware, in build/toolchain
+ifndef FIRMWARE_RUSTC
+	@firmware/toolchain.sh
+endif
 
 firmware: toolchain $(IMAGE).elf $(IMAGE).bin ## the firmware: build/firmware/CHIP.elf and the flash image CHIP.bin
 
 # Copied only when it changed, so that nothing behind it is built again.
 $(IMAGE).elf: FORCE
-	cd firmware/device && RUSTC=$(FIRMWARE_RUSTC) cargo build --release --no-default-features --features $(CHIP) --target $(TARGET)
+	cd firmware/device && RUSTC=$(RUSTC_FOR_TARGET) cargo build --release --no-default-features --features $(CHIP) --target $(TARGET)
 	@mkdir -p $(@D)
 	@built=firmware/device/target/$(TARGET)/release/espb-device; cmp -s $$built $@ || cp $$built $@
 
