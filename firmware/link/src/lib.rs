@@ -1,1 +1,4 @@
 //! espb-link
+#![no_std]
+
+pub mod slot;
