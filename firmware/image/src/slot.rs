@@ -16,7 +16,7 @@ impl FlashImage {
         let capacity = slot.size().saturating_sub(MODULE_OFFSET);
         let too_large = || ImageError::ModuleTooLarge { length: module.len(), capacity };
         let length = u32::try_from(module.len()).ok().filter(|&length| length <= capacity).ok_or_else(too_large)?;
-        let header = SlotHeader { length, crc32: crc32fast::hash(module), autostart };
+        let header = SlotHeader { length, crc32: espb_format::checksum::crc32(module), autostart };
         let mut data = header.encode().to_vec();
         data.resize(MODULE_OFFSET as usize, ERASED);
         data.extend_from_slice(module);
