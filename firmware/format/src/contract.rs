@@ -14,11 +14,11 @@ mod host;
 mod rules;
 mod section;
 
-pub use decode::{DecodeError, ImmetaEntries, ImmetaEntry, Reason};
+pub use decode::{DecodeError, Half, ImmetaEntries, ImmetaEntry, Reason};
 pub use encode::Encoded;
 pub use host::{Contradiction, HostContract, find};
 pub use rules::RuleError;
-pub use section::{Record, Records, push_record};
+pub use section::{SectionFull, of_import, push_record, record};
 
 /// What a host function's parameters and result mean.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -309,7 +309,7 @@ impl Contract {
     /// The contract of a function of which only plain values are known.
     #[must_use]
     pub fn plain(signature: &Signature) -> Self {
-        Self { params: signature.params.iter().map(|_| Param::Value).collect(), ..Self::default() }
+        Self { params: signature.params().map(|_| Param::Value).collect(), ..Self::default() }
     }
 
     /// Whether the contract says no more than the signature, so that a module stores nothing about it.

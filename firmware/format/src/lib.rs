@@ -7,11 +7,13 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+extern crate alloc;
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
 pub mod checksum;
 pub mod container;
+pub mod contract;
 pub mod error;
 pub mod instruction;
 pub mod opcode;

@@ -3,14 +3,14 @@
 //! Trusts nothing and allocates no more than the bytes justify.
 
 use super::encode::{
-    CALLBACK_USER, DEFERRED, FATE_RELEASED, FATE_WHEN, FORMAT_SCAN, FORMAT_VA_LIST, LONG_INDEX, MEMBERS, NULLABLE,
-    extent, result, tag,
+    CALLBACK_USER, DEFERRED, FATE_RELEASED, FATE_WHEN, FORMAT_SCAN, FORMAT_VA_LIST, LONG_COUNT, LONG_INDEX, MEMBERS,
+    NULLABLE, SIGNATURE_RESULT, SIGNATURE_VARIADIC, extent, result, tag,
 };
 use super::{
-    Callback, Contract, Direction, Extent, Fate, Flags, Format, FormatArgs, FormatStyle, Handle, HandleKind, Member,
-    Param, Pointer, ResultMeaning, RuleError, Slot,
+    Callback, Contract, Direction, Extent, Fate, Format, FormatArgs, FormatStyle, Handle, HandleKind, Member, Param,
+    Pointer, ResultMeaning, RuleError, Slot,
 };
-use crate::signature::{Signature, SignatureError};
+use crate::signature::{Signature, ValType};
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -113,15 +113,41 @@ impl<'a> Reader<'a> {
         Err(bad)
     }
 
+    /// The bytes of a record, whose length comes first.
+    pub fn record(&mut self) -> Result<&'a [u8], DecodeError> {
+        let length = self.varint()?;
+        self.take(length)
+    }
+
+    /// A callback's signature; [`super::encode`] says how it is packed.
     fn signature(&mut self) -> Result<Signature, DecodeError> {
-        match Signature::decode(self.rest) {
-            Ok((signature, length)) => {
-                let length = u32::try_from(length).map_err(|_| self.error(Reason::Signature))?;
-                self.take(length).map(|_| signature)
+        let bad = self.error(Reason::Signature);
+        let head = self.byte()?;
+        let result = match head & SIGNATURE_RESULT {
+            0 => None,
+            code @ 1..=4 => Some(ValType::from_code(code - 1)),
+            _ => return Err(bad),
+        };
+        let count = match head >> 4 {
+            LONG_COUNT => match self.byte()? {
+                count if count >= LONG_COUNT && usize::from(count) <= Signature::MAX_PARAMS => count,
+                _ => return Err(bad),
+            },
+            count => count,
+        };
+        let mut params = [ValType::I32; Signature::MAX_PARAMS];
+        let params = params.get_mut(..usize::from(count)).ok_or(bad)?;
+        for four in params.chunks_mut(4) {
+            let mut packed = self.byte()?;
+            for param in four.iter_mut() {
+                *param = ValType::from_code(packed);
+                packed >>= 2;
             }
-            Err(SignatureError::Truncated { .. }) => Err(self.error(Reason::Truncated)),
-            Err(SignatureError::Invalid { .. }) => Err(self.error(Reason::Signature)),
+            if packed != 0 {
+                return Err(bad);
+            }
         }
+        Signature::new(params, result, head & SIGNATURE_VARIADIC != 0).ok_or(bad)
     }
 
     /// A byte of which only the bits of `allowed` may be set.
@@ -346,77 +372,104 @@ impl Contract {
     /// from the host's table, so they are [`Flags::NONE`] here.
     ///
     /// # Errors
-    /// Anything that [`Contract::encode`] would not have written. The offset counts from the start of the slice at
-    /// fault: of `cbmeta` when an entry there is wrong, else of `immeta`.
-    pub fn decode(signature: &Signature, immeta: &[u8], cbmeta: &[u8]) -> Result<Self, DecodeError> {
-        let mut contract = Contract { flags: Flags::NONE, ..Self::plain(signature) };
-        let mut offsets: Vec<u32> = signature.params.iter().map(|_| 0).collect();
-        let mut set = |contract: &mut Contract, slot: Slot, at: u32, meaning: Param| {
-            let index = usize::from(slot);
-            match (contract.params.get_mut(index), offsets.get_mut(index)) {
-                (Some(param), Some(offset)) if *param == Param::Value => {
-                    *param = meaning;
-                    *offset = at;
-                    Ok(())
-                }
-                (Some(_), _) => Err(DecodeError { offset: at, reason: Reason::Order }),
-                _ => Err(DecodeError { offset: at, reason: Reason::NoSuchParam }),
-            }
-        };
-
-        let mut entries = ImmetaEntries::new(immeta);
-        let mut result_at = 0;
-        loop {
-            let at = entries.reader.offset();
-            match entries.next() {
-                None => break,
-                Some(Ok(ImmetaEntry::Param(slot, meaning))) => set(&mut contract, slot, at, meaning)?,
-                Some(Ok(ImmetaEntry::Result(meaning))) => (contract.result, result_at) = (meaning, at),
-                Some(Err(error)) => return Err(error),
-            }
-        }
-
-        let mut reader = Reader::new(cbmeta);
-        let mut least = 0_u16;
-        let mut users = Vec::new();
-        while !reader.is_at_end() {
-            let at = reader.offset();
-            let (bits, slot) = reader.head()?;
-            if (bits << 4) & !(NULLABLE | CALLBACK_USER) != 0 {
-                return Err(DecodeError { offset: at, reason: Reason::Code });
-            }
-            if u16::from(slot) < least {
-                return Err(DecodeError { offset: at, reason: Reason::Order });
-            }
-            least = u16::from(slot) + 1;
-            let callback = reader.callback(bits << 4)?;
-            users.extend(callback.user.map(|user| (user, at)));
-            set(&mut contract, slot, at, Param::Callback(callback))?;
-        }
-        for (user, at) in users {
-            match contract.params.get_mut(usize::from(user)) {
-                Some(param @ Param::Value) => *param = Param::UserData,
-                // Two callbacks may share user data; user data that immeta lists already would be said twice.
-                Some(Param::UserData) if !lists(immeta, user) => {}
-                Some(_) => return Err(DecodeError { offset: at, reason: Reason::Order }),
-                None => return Err(DecodeError { offset: at, reason: Reason::NoSuchParam }),
-            }
-        }
-
-        contract.check(signature).map_err(|rule| {
-            let offset = match rule {
-                RuleError::Meaning(slot) | RuleError::Reference(slot) | RuleError::Members(slot) => {
-                    offsets.get(usize::from(slot)).copied().unwrap_or(0)
-                }
-                RuleError::Result => result_at,
-                RuleError::Count => 0,
-            };
-            DecodeError { offset, reason: Reason::Rule(rule) }
-        })?;
-        Ok(contract)
+    /// Anything that [`Contract::encode`] would not have written, with the slice at fault and the offset in it.
+    pub fn decode(signature: &Signature, immeta: &[u8], cbmeta: &[u8]) -> Result<Self, (Half, DecodeError)> {
+        let mut parts = Parts::new(signature);
+        parts.read_immeta(immeta).map_err(|error| (Half::Immeta, error))?;
+        parts.read_cbmeta(cbmeta).map_err(|error| (Half::Cbmeta, error))?;
+        parts.finish(signature)
     }
 }
 
-fn lists(immeta: &[u8], slot: Slot) -> bool {
-    ImmetaEntries::new(immeta).any(|entry| matches!(entry, Ok(ImmetaEntry::Param(listed, _)) if listed == slot))
+/// Which of an import's two records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Half {
+    /// The one in `immeta`.
+    Immeta,
+    /// The one in `cbmeta`.
+    Cbmeta,
+}
+
+/// A contract in the making: it remembers where each meaning was said.
+struct Parts {
+    contract: Contract,
+    places: Vec<(Half, u32)>,
+    result_at: u32,
+}
+
+impl Parts {
+    fn new(signature: &Signature) -> Self {
+        let contract = Contract::plain(signature);
+        let places = contract.params.iter().map(|_| (Half::Immeta, 0)).collect();
+        Self { contract, places, result_at: 0 }
+    }
+
+    fn set(&mut self, slot: Slot, place: (Half, u32), meaning: Param) -> Result<(), DecodeError> {
+        let index = usize::from(slot);
+        match (self.contract.params.get_mut(index), self.places.get_mut(index)) {
+            (Some(param), Some(known)) if *param == Param::Value => {
+                (*param, *known) = (meaning, place);
+                Ok(())
+            }
+            (Some(_), _) => Err(DecodeError { offset: place.1, reason: Reason::Order }),
+            (None, _) => Err(DecodeError { offset: place.1, reason: Reason::NoSuchParam }),
+        }
+    }
+
+    fn read_immeta(&mut self, immeta: &[u8]) -> Result<(), DecodeError> {
+        let mut entries = ImmetaEntries::new(immeta);
+        loop {
+            let at = entries.reader.offset();
+            match entries.next() {
+                None => return Ok(()),
+                Some(Ok(ImmetaEntry::Param(slot, meaning))) => self.set(slot, (Half::Immeta, at), meaning)?,
+                Some(Ok(ImmetaEntry::Result(meaning))) => (self.contract.result, self.result_at) = (meaning, at),
+                Some(Err(error)) => return Err(error),
+            }
+        }
+    }
+
+    fn read_cbmeta(&mut self, cbmeta: &[u8]) -> Result<(), DecodeError> {
+        let mut reader = Reader::new(cbmeta);
+        let mut least = 0_u16;
+        let mut users: Vec<(Slot, u32)> = Vec::new();
+        while !reader.is_at_end() {
+            let at = reader.offset();
+            let error = |reason| DecodeError { offset: at, reason };
+            let (bits, slot) = reader.head()?;
+            let bits = bits << 4;
+            if bits & !(NULLABLE | CALLBACK_USER) != 0 {
+                return Err(error(Reason::Code));
+            }
+            if u16::from(slot) < least {
+                return Err(error(Reason::Order));
+            }
+            least = u16::from(slot) + 1;
+            let callback = reader.callback(bits)?;
+            users.extend(callback.user.map(|user| (user, at)));
+            self.set(slot, (Half::Cbmeta, at), Param::Callback(callback))?;
+        }
+        for (index, (user, at)) in users.iter().enumerate() {
+            // Callbacks may share user data; user data that `immeta` lists as well would be said twice.
+            let shared = users.iter().take(index).any(|(earlier, _)| earlier == user);
+            if !shared {
+                self.set(*user, (Half::Cbmeta, *at), Param::UserData)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self, signature: &Signature) -> Result<Contract, (Half, DecodeError)> {
+        self.contract.check(signature).map_err(|rule| {
+            let (half, offset) = match rule {
+                RuleError::Meaning(slot) | RuleError::Reference(slot) | RuleError::Members(slot) => {
+                    self.places.get(usize::from(slot)).copied().unwrap_or((Half::Immeta, 0))
+                }
+                RuleError::Result => (Half::Immeta, self.result_at),
+                RuleError::Count => (Half::Immeta, 0),
+            };
+            (half, DecodeError { offset, reason: Reason::Rule(rule) })
+        })?;
+        Ok(self.contract)
+    }
 }

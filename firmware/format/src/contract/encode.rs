@@ -60,14 +60,20 @@ pub(super) const CALLBACK_USER: u8 = 0x20;
 pub(super) const FORMAT_SCAN: u8 = 1;
 pub(super) const FORMAT_VA_LIST: u8 = 2;
 pub(super) const LONG_INDEX: u8 = 15;
+pub(super) const LONG_COUNT: u8 = 15;
+pub(super) const SIGNATURE_RESULT: u8 = 7;
+pub(super) const SIGNATURE_VARIADIC: u8 = 8;
 
 /// Appends an unsigned LEB128 number in its shortest form.
 pub(super) fn varint(out: &mut Vec<u8>, mut value: u32) {
-    while value >= 0x80 {
-        out.push((value as u8) | 0x80);
+    loop {
+        let [low, ..] = value.to_le_bytes();
         value >>= 7;
+        if value == 0 {
+            return out.push(low);
+        }
+        out.push(low | 0x80);
     }
-    out.push(value as u8);
 }
 
 impl Contract {
@@ -81,7 +87,7 @@ impl Contract {
         for (index, param) in (0..=u8::MAX).zip(&self.params) {
             match param {
                 Param::UserData if self.is_user_of_a_callback(index) => {}
-                Param::Callback(callback) => entry_callback(&mut encoded.cbmeta, index, callback)?,
+                Param::Callback(callback) => entry_callback(&mut encoded.cbmeta, index, callback),
                 other => entry(&mut encoded.immeta, Place::Param(index), other)?,
             }
         }
@@ -123,7 +129,7 @@ fn entry(out: &mut Vec<u8>, place: Place, param: &Param) -> Result<(), RuleError
         Param::Callback(callback) => {
             head(out, tag::CALLBACK, place);
             out.push(callback_bits(callback));
-            callback_body(out, position(place), callback)?;
+            callback_body(out, callback);
         }
     }
     Ok(())
@@ -199,15 +205,37 @@ const fn callback_bits(callback: &Callback) -> u8 {
 }
 
 /// An entry of `cbmeta`, where the tag's bits are the callback's.
-fn entry_callback(out: &mut Vec<u8>, index: u8, callback: &Callback) -> Result<(), RuleError> {
+fn entry_callback(out: &mut Vec<u8>, index: u8, callback: &Callback) {
     head(out, callback_bits(callback) >> 4, Place::Param(index));
-    callback_body(out, index, callback)
+    callback_body(out, callback);
 }
 
-fn callback_body(out: &mut Vec<u8>, position: u8, callback: &Callback) -> Result<(), RuleError> {
-    callback.signature.encode(out).map_err(|_| RuleError::Meaning(position))?;
+/// A signature in as few bytes as its parameters allow: a head (bits 0–2 result, 3 variadic, 4–7 count; count 15 means
+/// that a byte with the count follows), then four types a byte, the first in the lowest bits.
+fn encode_signature(out: &mut Vec<u8>, signature: &Signature) {
+    let count = u8::try_from(signature.param_count()).unwrap_or(u8::MAX);
+    let result = signature.result().map_or(0, |ty| ty as u8 + 1);
+    let variadic = if signature.is_variadic() { SIGNATURE_VARIADIC } else { 0 };
+    out.push(result | variadic | (count.min(LONG_COUNT) << 4));
+    if count >= LONG_COUNT {
+        out.push(count);
+    }
+    let mut packed = 0;
+    for (position, ty) in signature.params().enumerate() {
+        packed |= (ty as u8) << (2 * (position % 4));
+        if position % 4 == 3 {
+            out.push(packed);
+            packed = 0;
+        }
+    }
+    if !count.is_multiple_of(4) {
+        out.push(packed);
+    }
+}
+
+fn callback_body(out: &mut Vec<u8>, callback: &Callback) {
+    encode_signature(out, &callback.signature);
     out.extend(callback.user);
-    Ok(())
 }
 
 fn encode_result(out: &mut Vec<u8>, meaning: &ResultMeaning) {

@@ -2,9 +2,8 @@
 //!
 //! Holds no table: `firmware/device` does.
 
-use super::decode::DecodeError;
 use super::{Contract, Flags};
-use crate::signature::{Signature, SignatureError};
+use crate::signature::Signature;
 use core::fmt;
 
 /// What the firmware knows about one host function: everything in the encoding that modules carry, so that loading
@@ -13,8 +12,8 @@ use core::fmt;
 pub struct HostContract {
     /// The name that modules import.
     pub name: &'static str,
-    /// The code of the signature ([`Signature::encode`]).
-    pub signature: &'static [u8],
+    /// The bytes of the signature ([`Signature::encode`]).
+    pub signature: [u8; Signature::SIZE],
     /// Pointers, handles, formats and the result ([`Contract::encode`]).
     pub immeta: &'static [u8],
     /// Callbacks ([`Contract::encode`]).
@@ -39,8 +38,8 @@ impl HostContract {
     ///
     /// # Errors
     /// The first part that differs.
-    pub fn check(&self, signature: &[u8], immeta: &[u8], cbmeta: &[u8]) -> Result<(), Contradiction> {
-        if signature != self.signature {
+    pub fn check(&self, signature: &Signature, immeta: &[u8], cbmeta: &[u8]) -> Result<(), Contradiction> {
+        if signature.encode() != self.signature {
             Err(Contradiction::Signature)
         } else if immeta != self.immeta {
             Err(Contradiction::Marshalling)
@@ -51,21 +50,12 @@ impl HostContract {
         }
     }
 
-    /// The signature in its open form.
-    ///
-    /// # Errors
-    /// When the table was not written by [`Signature::encode`].
-    pub fn signature(&self) -> Result<Signature, SignatureError> {
-        Signature::decode(self.signature).map(|(signature, _)| signature)
-    }
-
-    /// The contract in its open form.
-    ///
-    /// # Errors
-    /// When the table was not written by [`Contract::encode`].
-    pub fn contract(&self, signature: &Signature) -> Result<Contract, DecodeError> {
-        let contract = Contract::decode(signature, self.immeta, self.cbmeta)?;
-        Ok(Contract { flags: self.flags, ..contract })
+    /// The contract in its open form; `None` when the table was not written by [`Contract::encode`].
+    #[must_use]
+    pub fn contract(&self) -> Option<Contract> {
+        let signature = Signature::decode(self.signature)?;
+        let contract = Contract::decode(&signature, self.immeta, self.cbmeta).ok()?;
+        Some(Contract { flags: self.flags, ..contract })
     }
 }
 

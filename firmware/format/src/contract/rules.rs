@@ -54,17 +54,17 @@ impl Contract {
     /// # Errors
     /// The first parameter that breaks a rule, else the result.
     pub fn check(&self, signature: &Signature) -> Result<(), RuleError> {
-        if self.params.len() != signature.params.len() {
+        if self.params.len() != signature.param_count() {
             return Err(RuleError::Count);
         }
-        for (slot, (param, ty)) in (0..=u8::MAX).zip(self.params.iter().zip(&signature.params)) {
-            if !param.fits(*ty) {
+        for (slot, (param, ty)) in (0..=u8::MAX).zip(self.params.iter().zip(signature.params())) {
+            if !param.fits(ty) {
                 return Err(RuleError::Meaning(slot));
             }
-            check_param(slot, param, signature.variadic, &|target, need| self.provides(signature, target, need))?;
+            check_param(slot, param, signature.is_variadic(), &|target, need| self.provides(signature, target, need))?;
         }
         let provides = |target, need| self.provides(signature, target, need);
-        let result_is_word = signature.result == Some(ValType::I32);
+        let result_is_word = signature.result() == Some(ValType::I32);
         let good = match self.result {
             ResultMeaning::Value => true,
             ResultMeaning::Copied { extent, .. } | ResultMeaning::Own { extent } => {
@@ -77,7 +77,7 @@ impl Contract {
 
     fn provides(&self, signature: &Signature, target: Slot, need: Need) -> bool {
         let index = usize::from(target);
-        if signature.params.get(index) != Some(&ValType::I32) {
+        if signature.params().nth(index) != Some(ValType::I32) {
             return false;
         }
         match (need, self.params.get(index)) {
@@ -143,7 +143,7 @@ fn check_members(slot: Slot, pointer: &Pointer) -> Result<(), RuleError> {
         _ if pointer.members.is_empty() => return Ok(()),
         _ => return bad,
     };
-    let inside = |offset: Slot| offset % 4 == 0 && u32::from(offset) + 4 <= size;
+    let inside = |offset: Slot| offset.is_multiple_of(4) && u32::from(offset) + 4 <= size;
     let listed = |offset: Slot| pointer.members.iter().any(|member| member.offset == offset);
     // Members that nothing lists are plain words: they serve as numbers and as user data.
     let provides =

@@ -1,74 +1,76 @@
-//! The sections `immeta` and `cbmeta` as sequences of records, one an import that has something to say.
+//! The sections `immeta` and `cbmeta`: records to which imports point, each a length and that many bytes.
 //!
 //! Knows the records' frame only; `decode` reads what is in them.
 
 use super::decode::{DecodeError, Reader, Reason};
 use super::encode::varint;
+use crate::container::{Import, Module, NONE, SectionKind};
 use alloc::vec::Vec;
+use core::fmt;
 
-/// One record of a section.
+use super::Contract;
+
+/// A section that has grown past the offsets that imports can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Record<'a> {
-    /// Index into the import section.
-    pub import: u32,
-    /// Where `bytes` starts in the section.
-    pub offset: u32,
-    /// The encoded part of the contract, never empty.
-    pub bytes: &'a [u8],
-}
+pub struct SectionFull;
 
-/// The records of a section, by ascending import; stops behind the first error.
-#[derive(Clone, Debug)]
-pub struct Records<'a> {
-    reader: Reader<'a>,
-    next_import: u32,
-    failed: bool,
-}
-
-impl<'a> Records<'a> {
-    /// Reads the whole of `section`, without padding.
-    #[must_use]
-    pub fn new(section: &'a [u8]) -> Self {
-        Self { reader: Reader::new(section), next_import: 0, failed: false }
+impl fmt::Display for SectionFull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the contracts of the imports take more than 64 KiB: import fewer functions")
     }
+}
 
-    fn record(&mut self) -> Result<Record<'a>, DecodeError> {
-        let start = self.reader.offset();
-        let import = self.reader.varint()?;
-        if import < self.next_import {
-            return Err(DecodeError { offset: start, reason: Reason::Order });
+/// Puts a record into a section and gives its offset; a record that is there already is shared, and an empty one needs
+/// no place.
+///
+/// # Errors
+/// When the record would start where no import can point.
+pub fn push_record(section: &mut Vec<u8>, bytes: &[u8]) -> Result<Option<u16>, SectionFull> {
+    let length = u32::try_from(bytes.len()).map_err(|_| SectionFull)?;
+    if length == 0 {
+        return Ok(None);
+    }
+    let mut reader = Reader::new(section);
+    while !reader.is_at_end() {
+        let at = reader.offset();
+        match reader.record() {
+            Ok(present) if present == bytes => return u16::try_from(at).map(Some).map_err(|_| SectionFull),
+            Ok(_) => {}
+            Err(_) => break,
         }
-        self.next_import = import.checked_add(1).ok_or(DecodeError { offset: start, reason: Reason::Number })?;
-        let at_length = self.reader.offset();
-        let length = self.reader.varint()?;
-        if length == 0 {
-            return Err(DecodeError { offset: at_length, reason: Reason::Empty });
-        }
-        let offset = self.reader.offset();
-        Ok(Record { import, offset, bytes: self.reader.take(length)? })
     }
+    let offset = u16::try_from(section.len()).ok().filter(|offset| *offset != NONE).ok_or(SectionFull)?;
+    varint(section, length);
+    section.extend_from_slice(bytes);
+    Ok(Some(offset))
 }
 
-impl<'a> Iterator for Records<'a> {
-    type Item = Result<Record<'a>, DecodeError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.failed || self.reader.is_at_end() {
-            return None;
-        }
-        let record = self.record();
-        self.failed = record.is_err();
-        Some(record)
-    }
+/// The record at an import's offset, and where its bytes start in the section; without an offset nothing, at 0.
+///
+/// # Errors
+/// When the offset, or the length there, goes past the section, or the record is empty.
+pub fn record(section: &[u8], offset: Option<u16>) -> Result<(&[u8], u32), DecodeError> {
+    let Some(offset) = offset.map(u32::from) else { return Ok((&[], 0)) };
+    let mut reader = Reader::new(section);
+    reader.take(offset)?;
+    let bytes = reader.record()?;
+    let start = u32::try_from(bytes.len()).map_or(0, |length| reader.offset() - length);
+    if bytes.is_empty() { Err(DecodeError { offset, reason: Reason::Empty }) } else { Ok((bytes, start)) }
 }
 
-/// Appends the record of `import` to a section; an empty `bytes` needs no record and appends nothing. Imports must come
-/// in ascending order.
-pub fn push_record(section: &mut Vec<u8>, import: u32, bytes: &[u8]) {
-    // A record longer than u32::MAX cannot arise: a contract has at most 255 parameters.
-    if let (false, Ok(length)) = (bytes.is_empty(), u32::try_from(bytes.len())) {
-        varint(section, import);
-        varint(section, length);
-        section.extend_from_slice(bytes);
-    }
+/// The contract that a module states for one of its imports.
+///
+/// # Errors
+/// Anything that the translator would not have written, with the section at fault and the offset in it.
+pub fn of_import(module: &Module<'_>, import: &Import<'_>) -> Result<Contract, (SectionKind, DecodeError)> {
+    let part = |kind: SectionKind, offset| record(module.section(kind), offset).map_err(|error| (kind, error));
+    let (immeta, immeta_start) = part(SectionKind::MarshalMeta, import.marshal)?;
+    let (cbmeta, cbmeta_start) = part(SectionKind::CallbackMeta, import.callbacks)?;
+    Contract::decode(&import.signature, immeta, cbmeta).map_err(|(half, error)| {
+        let (kind, start) = match half {
+            super::Half::Immeta => (SectionKind::MarshalMeta, immeta_start),
+            super::Half::Cbmeta => (SectionKind::CallbackMeta, cbmeta_start),
+        };
+        (kind, DecodeError { offset: start.saturating_add(error.offset), ..error })
+    })
 }
