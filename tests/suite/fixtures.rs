@@ -92,6 +92,7 @@ impl Fixture {
             Some(words) if !reports.iter().any(|report| self.names_the_trap(report, words)) => {
                 Err(format!("no report of the trap `{words}` at line {:?}\n{}", self.line, first.transcript()))
             }
+            Some(_) if !heart_beats(&stats[0]) => Err(format!("the firmware did not go on\n{}", first.transcript())),
             None if !reports.is_empty() => Err(format!("nothing to complain about\n{}", first.transcript())),
             _ => Ok(()),
         }
@@ -102,6 +103,14 @@ impl Fixture {
         let file = report["file"].as_str().unwrap_or_default();
         message.contains(words)
             && self.line.is_none_or(|line| Path::new(file).ends_with(&self.source) && report["line"].as_u64() == Some(line))
+    }
+}
+
+/// Whether the firmware's own task, which counts every 10 ms from boot, missed nothing while the module did its worst.
+fn heart_beats(stats: &Value) -> bool {
+    match (stats["heartbeats"].as_u64(), stats["ticks"].as_u64()) {
+        (Some(beats), Some(ticks)) => beats > 0 && beats + 2 >= ticks / 10,
+        _ => false,
     }
 }
 
