@@ -1,5 +1,6 @@
 //! C to LLVM IR for the tests, through the same script that `make` uses.
 
+use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -19,10 +20,11 @@ pub fn to_ir(source: &Path, folder: &Path) -> PathBuf {
     output
 }
 
-/// Turns IR text into bitcode beside it.
+/// Turns IR text into bitcode beside it, with the same clang as `fixtures/compile`.
 pub fn to_bitcode(ir: &Path) -> PathBuf {
     let output = ir.with_extension("bc");
-    run(Command::new("clang-22").args(["-Wno-override-module", "-x", "ir", "-c", "-emit-llvm"]).arg(ir).arg("-o").arg(&output));
+    let clang = env::var_os("CLANG").unwrap_or_else(|| "clang-22".into());
+    run(Command::new(clang).args(["-Wno-override-module", "-x", "ir", "-c", "-emit-llvm"]).arg(ir).arg("-o").arg(&output));
     output
 }
 
