@@ -4,10 +4,5 @@
 
 #[cfg(feature = "emulate")]
 pub mod chip;
-pub mod cli;
-pub mod codegen;
-pub mod contracts;
 pub mod device;
 pub mod diagnostic;
-pub mod ir;
-pub mod translate;
