@@ -2,4 +2,6 @@
 //!
 //! One folder a stage; docs/architecture.md is the map.
 
+#[cfg(feature = "emulate")]
+pub mod chip;
 pub mod diagnostic;
