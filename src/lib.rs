@@ -5,3 +5,4 @@
 #[cfg(feature = "emulate")]
 pub mod chip;
 pub mod diagnostic;
+pub mod ir;
