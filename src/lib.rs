@@ -3,3 +3,4 @@
 //! One folder a stage; docs/architecture.md is the map.
 
 pub mod diagnostic;
+pub mod ir;

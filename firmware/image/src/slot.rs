@@ -1,7 +1,6 @@
 //! Puts a module into the slot of a flash image, as the firmware expects to find it.
 
 use crate::{FLASH_SIZE, FlashImage, FlashOffset, ImageError, firmware::PARTITION_TABLE, flash::ERASED};
-use crc::{CRC_32_ISO_HDLC, Crc};
 use esp_idf_part::{Partition, PartitionTable, SubType, Type};
 use espb_link::slot::{MODULE_OFFSET, PARTITION_SUBTYPE, PARTITION_TYPE, SlotHeader};
 
@@ -17,7 +16,7 @@ impl FlashImage {
         let capacity = slot.size().saturating_sub(MODULE_OFFSET);
         let too_large = || ImageError::ModuleTooLarge { length: module.len(), capacity };
         let length = u32::try_from(module.len()).ok().filter(|&length| length <= capacity).ok_or_else(too_large)?;
-        let header = SlotHeader { length, crc32: Crc::<u32>::new(&CRC_32_ISO_HDLC).checksum(module), autostart };
+        let header = SlotHeader { length, crc32: espb_format::checksum::crc32(module), autostart };
         let mut data = header.encode().to_vec();
         data.resize(MODULE_OFFSET as usize, ERASED);
         data.extend_from_slice(module);
