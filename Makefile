@@ -13,8 +13,7 @@ RUSTC_FOR_TARGET = $(or $(FIRMWARE_RUSTC),$(CURDIR)/build/toolchain/bin/rustc)
 # What compiles the fixtures; IR_FLAGS are added to the flags in fixtures/compile.
 CC_IR ?= clang-22
 IR_FLAGS ?=
-FIXTURES := $(filter-out %_stack.c,$(wildcard fixtures/*/*.c))
-FIXTURE_IR := $(FIXTURES:fixtures/%.c=build/fixtures/%.ll)
+FIXTURE_IR := $(patsubst fixtures/%.c,build/fixtures/%.ll,$(wildcard fixtures/*/*.c))
 
 # Debian packages: LLVM as a static library for the translator; clang and lld for C; cmake and libclang for Unicorn;
 # venv for the check of the image with esptool.
