@@ -17,7 +17,8 @@ struct Fixture {
     with: Vec<PathBuf>,
     run: Vec<String>,
     trap: Option<String>,
-    line: Option<u64>,
+    /// Lines of the source, one of which the report of the trap names.
+    lines: Vec<u64>,
     stdout: String,
 }
 
@@ -32,15 +33,15 @@ impl Fixture {
             with: Vec::new(),
             run: Vec::new(),
             trap: None,
-            line: None,
+            lines: Vec::new(),
             stdout: stdout.to_owned(),
         };
         for line in head.lines() {
             let (key, value) = line.split_once(": ").unwrap_or_else(|| panic!("{place}: not `key: value`: {line}"));
-            let number = || value.parse().unwrap_or_else(|_| panic!("{place}: {key} is no number: {value}"));
+            let number = |word: &str| word.parse::<u32>().unwrap_or_else(|_| panic!("{place}: {key} is no number: {word}"));
             match key {
-                "exit" => fixture.exit = number(),
-                "line" => fixture.line = Some(number() as u64),
+                "exit" => fixture.exit = number(value) as i32,
+                "line" => fixture.lines = value.split(' ').map(|word| number(word).into()).collect(),
                 "trap" => fixture.trap = Some(value.to_owned()),
                 "with" => fixture.with = value.split(' ').map(|name| expectation.with_file_name(name)).collect(),
                 "run" => fixture.run = value.split(' ').map(str::to_owned).collect(),
@@ -90,7 +91,7 @@ impl Fixture {
         let reports = first.objects("diagnostic");
         match &self.trap {
             Some(words) if !reports.iter().any(|report| self.names_the_trap(report, words)) => {
-                Err(format!("no report of the trap `{words}` at line {:?}\n{}", self.line, first.transcript()))
+                Err(format!("no report of the trap `{words}` at line {:?}\n{}", self.lines, first.transcript()))
             }
             Some(_) if !heart_beats(&stats[0]) => Err(format!("the firmware did not go on\n{}", first.transcript())),
             None if !reports.is_empty() => Err(format!("nothing to complain about\n{}", first.transcript())),
@@ -102,7 +103,8 @@ impl Fixture {
         let message = report["message"].as_str().unwrap_or_default();
         let file = report["file"].as_str().unwrap_or_default();
         message.contains(words)
-            && self.line.is_none_or(|line| Path::new(file).ends_with(&self.source) && report["line"].as_u64() == Some(line))
+            && Path::new(file).ends_with(&self.source)
+            && report["line"].as_u64().is_some_and(|line| self.lines.contains(&line))
     }
 }
 
@@ -162,7 +164,8 @@ fn a_wall_time_limit_ends_an_endless_loop() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let endless = Fixture::read(Path::new("fixtures/bad/endless_loop.expect"));
     let module = endless.build(folder.path()).unwrap_or_else(|report| panic!("{report}"));
-    let finished = espb(["run", "--emulate", "esp32c3", "--timeout", "1s"].map(OsString::from).into_iter().chain([module.into()]));
+    let finished =
+        espb(["run", "--emulate", "esp32c3", "--timeout", "1s"].map(OsString::from).into_iter().chain([module.into()]));
     assert_eq!(finished.code, 124, "{}", finished.transcript());
     assert_eq!(finished.stdout, endless.stdout, "{}", finished.transcript());
 }
