@@ -55,8 +55,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     build.try_compile("freertos_kernel")?;
 
     let folder = env::var("CARGO_MANIFEST_DIR")?;
-    println!("cargo:rerun-if-changed=link");
-    println!("cargo:rustc-link-arg-bins=-T{folder}/link/heap.x");
+    println!("cargo:rerun-if-changed=linker");
+    println!("cargo:rustc-link-arg-bins=-T{folder}/linker/heap.x");
     Ok(())
 }
 

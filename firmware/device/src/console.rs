@@ -10,7 +10,10 @@ use esp_hal::{
     uart::{Config, RxConfig, Uart, UartInterrupt},
 };
 
-use crate::kernel::{self, OutOfMemory, ffi, trap};
+use crate::{
+    kernel::{self, OutOfMemory, ffi, trap},
+    link,
+};
 
 /// Bits a second, as the ROM and the bootloader set it.
 const BAUD_RATE: u32 = 115_200;
@@ -82,11 +85,12 @@ pub fn on_interrupt() -> bool {
                 ffi::xStreamBufferSendFromISR(console.received, chunk.as_ptr().cast(), length, &raw mut woken)
             };
         }
+        link::wake_from_interrupt(&mut woken);
     });
     woken != 0
 }
 
-/// Waits for received bytes and returns how many were stored. For the link task only.
+/// Takes received bytes and returns how many were stored; does not wait. For the link task only.
 pub fn receive(buffer: &mut [u8]) -> usize {
     let Some(received) =
         critical_section::with(|cs| CONSOLE.borrow_ref(cs).as_ref().map(|console| console.received))
@@ -94,9 +98,7 @@ pub fn receive(buffer: &mut [u8]) -> usize {
         return 0;
     };
     // SAFETY: the buffer lives for ever and has this one reader; `buffer` is valid for its length.
-    unsafe {
-        ffi::xStreamBufferReceive(received, buffer.as_mut_ptr().cast(), buffer.len(), ffi::PORT_MAX_DELAY)
-    }
+    unsafe { ffi::xStreamBufferReceive(received, buffer.as_mut_ptr().cast(), buffer.len(), 0) }
 }
 
 /// Sends bytes without a break by other tasks' output.

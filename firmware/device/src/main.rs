@@ -6,8 +6,11 @@
 extern crate alloc;
 
 mod console;
+mod counters;
+mod flash;
 mod heartbeat;
 mod kernel;
+mod link;
 mod panic;
 
 use esp_hal::{clock::CpuClock, timer::systimer::SystemTimer};
@@ -16,11 +19,13 @@ esp_bootloader_esp_idf::esp_app_desc!();
 
 #[esp_hal::main]
 fn main() -> ! {
+    counters::start();
     let peripherals = esp_hal::init(esp_hal::Config::default().with_cpu_clock(CpuClock::max()));
     kernel::heap::init();
     kernel::tick::init(SystemTimer::new(peripherals.SYSTIMER).alarm0);
     console::init(peripherals.UART0, peripherals.GPIO20, peripherals.GPIO21).expect("console");
     heartbeat::start().expect("heartbeat task");
+    link::start().expect("link task");
     kernel::spawn(print, c"a", 2048, 1 as _, 1).expect("a");
     kernel::spawn(print, c"b", 2048, 2 as _, 1).expect("b");
     kernel::start()

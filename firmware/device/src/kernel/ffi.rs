@@ -30,6 +30,9 @@ pub const QUEUE_TYPE_MUTEX: u8 = 1;
 /// `queueSEND_TO_BACK`.
 pub const QUEUE_SEND_TO_BACK: BaseType = 0;
 
+/// `eIncrement` of `eNotifyAction`.
+pub const NOTIFY_INCREMENT: u32 = 2;
+
 /// `HeapRegion_t` of heap_5.
 #[repr(C)]
 pub struct HeapRegion {
@@ -63,6 +66,16 @@ unsafe extern "C" {
     pub fn xTaskDelayUntil(previous_wake: *mut TickType, increment: TickType) -> BaseType;
     pub fn xTaskGetTickCount() -> TickType;
     pub fn pcTaskGetName(task: TaskHandle) -> *const c_char;
+
+    pub fn xTaskGenericNotify(
+        task: TaskHandle,
+        index: UBaseType,
+        value: u32,
+        action: u32,
+        previous: *mut u32,
+    ) -> BaseType;
+    pub fn vTaskGenericNotifyGiveFromISR(task: TaskHandle, index: UBaseType, woken: *mut BaseType);
+    pub fn ulTaskGenericNotifyTake(index: UBaseType, clear: BaseType, wait: TickType) -> u32;
 
     pub fn xQueueCreateMutex(kind: u8) -> QueueHandle;
     pub fn xQueueSemaphoreTake(queue: QueueHandle, wait: TickType) -> BaseType;

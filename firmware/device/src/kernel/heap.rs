@@ -8,7 +8,7 @@ use super::ffi;
 unsafe extern "C" {
     /// First byte behind the image's data (esp-hal's linker script).
     static mut _stack_end: u8;
-    /// End of the RAM behind it, the bootloader's former memory included (link/heap.x).
+    /// End of the RAM behind it, the bootloader's former memory included (linker/heap.x).
     static mut _espb_heap_end: u8;
 }
 

@@ -41,6 +41,7 @@ pub(super) fn on_interrupt() -> bool {
             timer.clear_interrupt();
         }
     });
+    crate::counters::instructions();
     // SAFETY: called from the tick's interrupt handler, as the kernel asks.
     unsafe { ffi::xTaskIncrementTick() != 0 }
 }
