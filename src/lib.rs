@@ -2,4 +2,7 @@
 //!
 //! One folder a stage; docs/architecture.md is the map.
 
+#[cfg(feature = "emulate")]
+pub mod chip;
+pub mod device;
 pub mod diagnostic;

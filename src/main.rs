@@ -1,1 +1,3 @@
+//! The `espb` program. Everything is in the library.
+
 fn main() {}
