@@ -1,0 +1,145 @@
+//! The LLVM stage in a process of its own, so that an LLVM that aborts becomes a diagnostic.
+//!
+//! Must never hold: a second way of reading; the child runs `read`.
+
+use super::{Output, Request, read};
+use crate::diagnostic::{Diagnostic, Place, Severity};
+use crate::ir::Module;
+use serde::{Deserialize, Serialize};
+use std::io::{Read, Write, stdin, stdout};
+use std::process::{Command, ExitCode, Stdio};
+use std::thread;
+
+/// The hidden first argument with which `espb` runs as the child.
+pub const STAGE_COMMAND: &str = "__llvm-stage";
+
+/// A diagnostic on its way between the processes.
+#[derive(Serialize, Deserialize)]
+struct Wire {
+    code: String,
+    error: bool,
+    message: String,
+    place: WirePlace,
+    help: String,
+}
+
+#[derive(Serialize, Deserialize)]
+enum WirePlace {
+    File(String),
+    Line { file: String, line: u32, column: u32 },
+    Offset { file: String, offset: u32 },
+    Function(String),
+    None,
+}
+
+type Response = Result<(Module, Vec<Wire>), Vec<Wire>>;
+
+/// Every code this stage gives.
+const CODES: [&str; 14] = [
+    "espb::ir::bitcode",
+    "espb::ir::duplicate_symbol",
+    "espb::ir::empty_input",
+    "espb::ir::invalid",
+    "espb::ir::link",
+    "espb::ir::llvm_failed",
+    "espb::ir::llvm_warning",
+    "espb::ir::missing_symbol",
+    "espb::ir::module_assembly",
+    "espb::ir::not_ir",
+    "espb::ir::syntax",
+    "espb::ir::unreadable",
+    "espb::ir::unsupported",
+    "espb::ir::wrong_target",
+];
+
+/// Reads and links in a child process of this program, whose `main` must call [`run_stage`] when its first argument is
+/// [`STAGE_COMMAND`].
+///
+/// # Errors
+/// Those of [`read`], and an LLVM that ended the child.
+pub fn read_isolated(request: &Request) -> Result<Output, Vec<Diagnostic>> {
+    let program = std::env::current_exe()
+        .map_err(|error| vec![failure(&format!("cannot find its own program file: {error}"), "")])?;
+    let mut command = Command::new(program);
+    command.arg(STAGE_COMMAND);
+    read_through(command, request)
+}
+
+/// Runs `command` as the child.
+pub(super) fn read_through(mut command: Command, request: &Request) -> Result<Output, Vec<Diagnostic>> {
+    let broken = |what: &str, noise: &str| vec![failure(what, noise)];
+    let request = postcard::to_stdvec(request).map_err(|error| broken(&error.to_string(), ""))?;
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = child.map_err(|error| broken(&format!("cannot start the LLVM stage: {error}"), ""))?;
+    let input = child.stdin.take();
+    // A child that dies early closes its input: its answer tells, not the broken pipe.
+    let writer = thread::spawn(move || input.map(|mut input| input.write_all(&request)));
+    let output = child.wait_with_output().map_err(|error| broken(&error.to_string(), ""))?;
+    drop(writer.join());
+    let noise = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        return Err(broken(&format!("LLVM ended unexpectedly ({})", output.status), &noise));
+    }
+    let response: Response =
+        postcard::from_bytes(&output.stdout).map_err(|_| broken("the answer of the LLVM stage is broken", &noise))?;
+    match response {
+        Ok((module, warnings)) => Ok(Output { module, warnings: warnings.into_iter().map(from_wire).collect() }),
+        Err(errors) => Err(errors.into_iter().map(from_wire).collect()),
+    }
+}
+
+/// The child's part: a request on stdin, the answer on stdout.
+pub fn run_stage() -> ExitCode {
+    let mut bytes = Vec::new();
+    let request = match stdin().lock().read_to_end(&mut bytes).map(|_| postcard::from_bytes::<Request>(&bytes)) {
+        Ok(Ok(request)) => request,
+        _ => return ExitCode::FAILURE,
+    };
+    let response: Response = match read(&request) {
+        Ok(output) => Ok((output.module, output.warnings.into_iter().map(to_wire).collect())),
+        Err(errors) => Err(errors.into_iter().map(to_wire).collect()),
+    };
+    let written = postcard::to_stdvec(&response).ok().and_then(|bytes| stdout().lock().write_all(&bytes).ok());
+    if written.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// A fault that is not the input's, with LLVM's own words if it left any.
+fn failure(what: &str, noise: &str) -> Diagnostic {
+    let line = noise.lines().find(|line| line.contains("LLVM ERROR") || line.contains("Assertion"));
+    let message = match line.or_else(|| noise.lines().next()) {
+        Some(line) => format!("{what}: {line}"),
+        None => what.to_owned(),
+    };
+    let help = "the input is probably damaged or uses something LLVM 22 cannot digest: compile it again, \
+                without -g if it has debug information; if it stays, report it with the input";
+    Diagnostic::error("espb::ir::llvm_failed", message, Place::None, help)
+}
+
+fn to_wire(diagnostic: Diagnostic) -> Wire {
+    Wire {
+        code: diagnostic.code.to_owned(),
+        error: diagnostic.severity == Severity::Error,
+        message: diagnostic.message,
+        place: match diagnostic.place {
+            Place::File(file) => WirePlace::File(file),
+            Place::Line { file, line, column } => WirePlace::Line { file, line, column },
+            Place::Offset { file, offset } => WirePlace::Offset { file, offset },
+            Place::Function(name) => WirePlace::Function(name),
+            Place::None => WirePlace::None,
+        },
+        help: diagnostic.help,
+    }
+}
+
+fn from_wire(wire: Wire) -> Diagnostic {
+    let code = CODES.into_iter().find(|code| *code == wire.code).unwrap_or("espb::ir::llvm_failed");
+    let place = match wire.place {
+        WirePlace::File(file) => Place::File(file),
+        WirePlace::Line { file, line, column } => Place::Line { file, line, column },
+        WirePlace::Offset { file, offset } => Place::Offset { file, offset },
+        WirePlace::Function(name) => Place::Function(name),
+        WirePlace::None => Place::None,
+    };
+    let severity = if wire.error { Severity::Error } else { Severity::Warning };
+    Diagnostic { code, severity, message: wire.message, place, help: wire.help }
+}
