@@ -380,6 +380,8 @@ impl<B: Bus> Cpu for RiscV<B> {
             self.pc = self.control(RegisterRISCV::PC);
             let stop = match result {
                 Ok(()) => self.after_stop(),
+                // This is how the engine reports a stop from within the block hook.
+                Err(uc_error::EXCEPTION) if self.shared().stopped => self.after_stop(),
                 Err(error) => self.after_error(error),
             };
             if let Some(stop) = stop {
