@@ -4,5 +4,8 @@
 
 #[cfg(feature = "emulate")]
 pub mod chip;
+pub mod cli;
 pub mod device;
 pub mod diagnostic;
+pub mod ir;
+pub mod translate;
