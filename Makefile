@@ -68,8 +68,8 @@ demo: setup build $(HELLO).ll ## the main job from nothing: hello_task.c compile
 test: setup firmware fixtures image-info ## every test
 	cargo test --release --workspace
 
-bench: setup build fixtures ## the figures that the README states
-	./bench.sh
+bench: setup build fixtures ## the figures that the README states (ESPB_BLESS=1 writes them there)
+	cargo bench --quiet --bench figures
 
 image-info: firmware $(ESPTOOL) ## ask the chip maker's esptool whether bootloader and application are valid images
 	@if [ -x $(ESPTOOL) ]; then firmware/image/check.sh $(ESPTOOL) $(CHIP) $(IMAGE).bin; \

@@ -4,4 +4,5 @@ mod bad_input;
 mod compile;
 mod fixtures;
 mod headers;
+mod hostile;
 mod program;
