@@ -15,10 +15,10 @@ CC_IR ?= clang-22
 IR_FLAGS ?=
 FIXTURE_IR := $(patsubst fixtures/%.c,build/fixtures/%.ll,$(wildcard fixtures/*/*.c))
 
-# Debian packages: LLVM as a static library for the translator; clang and lld for C; cmake and libclang for Unicorn;
+# Debian packages: LLVM as a static library for the translator; clang and lld for C; cmake, pkg-config and libclang for Unicorn;
 # venv for the check of the image with esptool.
 PACKAGES := build-essential llvm-22-dev libpolly-22-dev libzstd-dev zlib1g-dev libxml2-dev \
-	clang-22 lld-22 cmake libclang-19-dev picolibc-riscv64-unknown-elf python3-venv
+	clang-22 lld-22 cmake pkg-config libclang-19-dev picolibc-riscv64-unknown-elf python3-venv
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
