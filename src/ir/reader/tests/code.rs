@@ -86,7 +86,9 @@ fn only_rooms_of_known_size_in_the_entry_block_are_static() {
     );
     let kinds = kinds(function(&module, "f"));
     assert!(matches!(kinds[0], InstructionKind::Alloca { size: 20, align: 8 }));
-    assert!(matches!(kinds[1], InstructionKind::DynamicAlloca { count, element_size: 2, align: 2 } if *count == value(0)));
+    assert!(
+        matches!(kinds[1], InstructionKind::DynamicAlloca { count, element_size: 2, align: 2 } if *count == value(0))
+    );
     assert!(matches!(kinds[3], InstructionKind::DynamicAlloca { element_size: 4, align: 4, .. }));
 }
 

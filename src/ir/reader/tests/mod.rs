@@ -15,7 +15,9 @@ use crate::ir::{Constant, ConstantKind, Function, Instruction, InstructionKind, 
 fn request(texts: &[&str], roots: &[&str]) -> Request {
     let inputs = (b'a'..).zip(texts);
     Request {
-        inputs: inputs.map(|(name, text)| Input { name: format!("{}.ll", name as char), bytes: (*text).into() }).collect(),
+        inputs: inputs
+            .map(|(name, text)| Input { name: format!("{}.ll", name as char), bytes: (*text).into() })
+            .collect(),
         roots: roots.iter().map(|root| (*root).to_owned()).collect(),
     }
 }

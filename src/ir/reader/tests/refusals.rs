@@ -69,7 +69,10 @@ fn ir_that_breaks_the_rules_is_refused() {
 #[test]
 fn ir_for_another_target_is_refused_by_name() {
     for (head, what) in [
-        ("target datalayout = \"e-m:e-p270:32:32-i64:64-i128:128-f80:128-n8:16:32:64-S128\"\ntarget triple = \"x86_64-pc-linux-gnu\"\n", "64-bit pointers"),
+        (
+            "target datalayout = \"e-m:e-p270:32:32-i64:64-i128:128-f80:128-n8:16:32:64-S128\"\ntarget triple = \"x86_64-pc-linux-gnu\"\n",
+            "64-bit pointers",
+        ),
         ("target datalayout = \"e-m:e-p:32:32-i128:128-i64:64-n32:64-S128\"\ntarget triple = \"wasm32\"\n", "wasm32"),
         ("target triple = \"armv7-none-eabi\"\n", "armv7"),
         ("target datalayout = \"E-p:32:32\"\n", "E-p:32:32"),
@@ -85,7 +88,10 @@ fn constructs_without_a_plain_form_are_refused_in_their_function() {
     for (text, what) in [
         ("define i300 @f(i300 %x) {\n  ret i300 %x\n}\n", "300 bits"),
         ("define <4 x i32> @f(<4 x i32> %x) {\n  ret <4 x i32> %x\n}\n", "vector"),
-        ("define double @f(double %x) {\n  %y = call double @llvm.experimental.constrained.fadd.f64(double %x, double %x, metadata !\"round.dynamic\", metadata !\"fpexcept.strict\")\n  ret double %y\n}\ndeclare double @llvm.experimental.constrained.fadd.f64(double, double, metadata, metadata)\n", "constrained"),
+        (
+            "define double @f(double %x) {\n  %y = call double @llvm.experimental.constrained.fadd.f64(double %x, double %x, metadata !\"round.dynamic\", metadata !\"fpexcept.strict\")\n  ret double %y\n}\ndeclare double @llvm.experimental.constrained.fadd.f64(double, double, metadata, metadata)\n",
+            "constrained",
+        ),
     ] {
         let (code, place, message) = refusal(text.as_bytes());
         assert_eq!((code, place), ("espb::ir::unsupported", Place::Function("f".to_owned())));
