@@ -4,5 +4,7 @@
 
 #[cfg(feature = "emulate")]
 pub mod chip;
+pub mod contracts;
 pub mod device;
 pub mod diagnostic;
+pub mod ir;
