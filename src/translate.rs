@@ -1,5 +1,7 @@
 //! The translator in one call: LLVM IR and hints in, a module out.
 
+use std::path::PathBuf;
+
 use crate::diagnostic::Diagnostic;
 pub use crate::ir::Input;
 
@@ -11,7 +13,7 @@ pub struct Options {
     /// Functions that can be called by name.
     pub exports: Vec<String>,
     /// Hints files, by ascending precedence.
-    pub hints: Vec<Input>,
+    pub hints: Vec<PathBuf>,
     /// Linear stack of the entry in bytes.
     pub stack: u32,
     /// Least heap in bytes.

@@ -325,3 +325,36 @@ fn every_built_in_contract_survives_being_printed_as_a_hints_line() {
         assert_eq!(read.contract(&signature, &NoFacts), Ok(stated), "{line}");
     }
 }
+
+/// Rows of the tables of specs/contracts.md whose first cell satisfies `first`, as cells.
+fn rows(first: impl Fn(&str) -> bool) -> Vec<Vec<&'static str>> {
+    include_str!("../../specs/contracts.md")
+        .lines()
+        .filter_map(|line| line.strip_prefix('|')?.strip_suffix('|'))
+        .map(|row| row.split('|').map(str::trim).collect::<Vec<_>>())
+        .filter(|cells| cells.first().is_some_and(|cell| first(cell)))
+        .collect()
+}
+
+#[test]
+fn the_specification_s_examples_have_the_bytes_that_it_states() {
+    let examples = rows(|cell| cell.starts_with('`') && cell.contains('('));
+    assert!(examples.len() >= 8, "{examples:?}");
+    for cells in examples {
+        let line = cells[0].trim_matches('`');
+        let set = HintSet::parse("specs/contracts.md", line).unwrap_or_else(|errors| panic!("{errors:?}"));
+        let hint = set.iter().next().unwrap();
+        let signature = hint.signature().unwrap();
+        let encoded = hint.contract(&signature, &NoFacts).unwrap().encode(&signature).unwrap();
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
+        assert_eq!((hex(&encoded.immeta), hex(&encoded.cbmeta)), (cells[1].to_owned(), cells[2].to_owned()), "{line}");
+    }
+}
+
+#[test]
+fn the_specification_lists_every_kind_of_handle_with_its_code() {
+    for kind in HandleKind::ALL {
+        let code = kind.code().to_string();
+        assert_eq!(rows(|cell| cell == code).iter().filter(|cells| cells[1..] == [kind.word()]).count(), 1, "{kind}");
+    }
+}
