@@ -4,8 +4,10 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Deserializer, Serialize};
+
 /// Where a diagnostic points.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Place {
     /// A file as a whole.
     File(String),
@@ -20,7 +22,7 @@ pub enum Place {
 }
 
 /// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Severity {
     /// Nothing is produced.
     Error,
@@ -29,9 +31,10 @@ pub enum Severity {
 }
 
 /// One thing to tell the user.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnostic {
-    /// Stable code, e.g. `espb::build::unknown_import`.
+    /// Stable code, e.g. `espb::contracts::unknown_import`.
+    #[serde(deserialize_with = "code")]
     pub code: &'static str,
     /// Error or warning.
     pub severity: Severity,
@@ -41,6 +44,11 @@ pub struct Diagnostic {
     pub place: Place,
     /// What the user can do about it.
     pub help: String,
+}
+
+/// A code that came from another process. Codes are few and short, and last as long as this process.
+fn code<'de, D: Deserializer<'de>>(deserializer: D) -> Result<&'static str, D::Error> {
+    String::deserialize(deserializer).map(|code| &*code.leak())
 }
 
 impl Diagnostic {
