@@ -21,6 +21,9 @@ pub enum Place {
     None,
 }
 
+/// A stable code of a diagnostic: `espb::stage::name`.
+pub type Code = &'static str;
+
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Severity {
@@ -35,7 +38,7 @@ pub enum Severity {
 pub struct Diagnostic {
     /// Stable code, e.g. `espb::contracts::unknown_import`.
     #[serde(deserialize_with = "code")]
-    pub code: &'static str,
+    pub code: Code,
     /// Error or warning.
     pub severity: Severity,
     /// What is wrong, in one sentence without a full stop.
@@ -47,18 +50,18 @@ pub struct Diagnostic {
 }
 
 /// A code that came from another process. Codes are few and short, and last as long as this process.
-fn code<'de, D: Deserializer<'de>>(deserializer: D) -> Result<&'static str, D::Error> {
+fn code<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Code, D::Error> {
     String::deserialize(deserializer).map(|code| &*code.leak())
 }
 
 impl Diagnostic {
     /// An error at `place`.
-    pub fn error(code: &'static str, message: impl Into<String>, place: Place, help: impl Into<String>) -> Self {
+    pub fn error(code: Code, message: impl Into<String>, place: Place, help: impl Into<String>) -> Self {
         Self { code, severity: Severity::Error, message: message.into(), place, help: help.into() }
     }
 
     /// A warning at `place`.
-    pub fn warning(code: &'static str, message: impl Into<String>, place: Place, help: impl Into<String>) -> Self {
+    pub fn warning(code: Code, message: impl Into<String>, place: Place, help: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(code, message, place, help) }
     }
 }
