@@ -3,6 +3,7 @@
 use espb_format::instruction::is_extension;
 
 use crate::context::{Context, NOTHING};
+use crate::link::Link;
 
 /// An active call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,16 +29,15 @@ impl<'a> Backtrace<'a> {
     /// The caller's frame pointer and position.
     fn caller(&self, fp: u32) -> Option<(u32, u32)> {
         let below = |words: u32| Some(self.context.shadow_word((fp / 4).checked_sub(words)?));
-        let link = below(2)?;
-        let window = link & 0xff;
-        if window == 0 {
+        let link = Link::from_word(below(2)?);
+        if link.is_entry() {
             let (interrupted, position) = (below(4)?, below(3)?);
             return (interrupted != NOTHING).then_some((interrupted, position));
         }
-        let last = (link >> 8).checked_sub(1)?;
+        let last = (link.offset() / 4).checked_sub(1)?;
         // An indirect call has its signature in an extension word.
         let call = if self.context.module().code_word(last).is_some_and(is_extension) { last.checked_sub(1)? } else { last };
-        Some((fp.checked_sub(window)?, call))
+        Some((fp.checked_sub(link.window() as u32)?, call))
     }
 }
 

@@ -1,19 +1,22 @@
 //! A context: what one native task needs to run module code. Its shadow stack lies in host memory, its linear stack in the module's.
 //!
-//! The shadow stack holds the frames. A frame's registers start at its frame pointer; below it lie two words, the link:
-//! (return position in words << 8 | window byte) and the caller's linear stack pointer. An entry from the host has a window byte of 0
-//! and two words more below: the frame pointer (as offset in bytes) and the position (in words) of what it interrupted, or
-//! [`NOTHING`] where it interrupted nothing.
+//! The shadow stack holds the frames. A frame's registers start at its frame pointer; below it lie two words, the [`Link`] and the
+//! caller's linear stack pointer. An entry from the host has two words more below: the frame pointer (as offset in bytes) and the
+//! position (in words) of what it interrupted, or [`NOTHING`] where it interrupted nothing.
 
 use core::cell::Cell;
 use core::marker::PhantomData;
 
-use espb_format::container::{Function, Module, NONE, SectionKind};
+use espb_format::container::{Function, Module, NONE};
 
+use crate::address::Region;
 use crate::backtrace::{Backtrace, Frame};
-use crate::instance::{Instance, Report};
+use crate::cursor::Cursor;
+use crate::instance::{Binding, Instance, Report};
 use crate::interpreter::interpret;
 use crate::layout::Granule;
+use crate::link::Link;
+use crate::program::Program;
 use crate::trap::{Trap, TrapKind};
 
 /// Bytes of an entry's header: what it interrupted and the link.
@@ -35,8 +38,14 @@ pub enum Stacks {
 /// What one native task needs to run module code. It must stay with its task and ends with it.
 pub struct Context<'i> {
     instance: &'i Instance<'i>,
+    /// Copies of what the interpreter needs at once.
+    program: Program,
+    linear: Region,
+    constant: Region,
+    bindings: *const Binding,
     shadow: *mut u8,
     shadow_size: u32,
+    shadow_limit: *mut u8,
     stack_low: u32,
     stack_high: u32,
     stacks: Stacks,
@@ -72,16 +81,22 @@ impl<'i> Context<'i> {
             }
         };
         let base = shadow.as_mut_ptr().cast::<u8>();
+        let (program, memory) = (Program::of(instance.module()), instance.memory());
         Ok(Self {
             instance,
+            program,
+            linear: memory.linear,
+            constant: memory.constant,
+            bindings: instance.bindings(),
             shadow: base,
             shadow_size: u32::try_from(shadow.len() * 4).unwrap_or(u32::MAX & !3),
+            shadow_limit: base.wrapping_add(shadow.len() * 4),
             stack_low,
             stack_high: stack_low + size,
             stacks,
             most_entries,
             entries: Cell::new(0),
-            pc: Cell::new(instance.module().section(SectionKind::Code).as_ptr()),
+            pc: Cell::new(program.code(0)),
             fp: Cell::new(base),
             sp: Cell::new(stack_low + size),
             fuel: Cell::new(0),
@@ -147,14 +162,13 @@ impl<'i> Context<'i> {
         if sp - self.stack_low < function.linear_frame {
             return Err(Trap::new(TrapKind::LinearStackOverflow, function.linear_frame));
         }
-        let header = [fp_before, position_before, 0, sp];
+        let header = [fp_before, position_before, Link::ENTRY.word(), sp];
         let first = (free_from / 4) as usize;
         for (place, word) in header.iter().chain(arguments).enumerate() {
             // SAFETY: header and frame were found to fit above; the arguments fill the parameters, which the frame holds.
             unsafe { self.shadow.cast::<u32>().add(first + place).write(*word) };
         }
-        let code = module.section(SectionKind::Code);
-        self.pc.set(code.as_ptr().wrapping_add(function.start as usize * 4));
+        self.pc.set(self.program.code(function.start));
         self.fp.set(self.shadow.wrapping_add(fp as usize));
         self.sp.set(sp - function.linear_frame);
         Ok(signature.result_slots())
@@ -201,8 +215,7 @@ impl<'i> Context<'i> {
 
     /// Word of the current instruction; `None` outside any entry.
     pub(crate) fn position(&self) -> Option<u32> {
-        let start = self.module().section(SectionKind::Code).as_ptr();
-        (self.fp.get() != self.shadow).then(|| (self.pc.get().addr() - start.addr()) as u32 / 4)
+        (self.fp.get() != self.shadow).then(|| self.program.word_of(self.pc.get()))
     }
 
     /// Byte offset of the current frame pointer in the shadow stack.
@@ -224,9 +237,40 @@ impl<'i> Context<'i> {
         self.instance.module()
     }
 
+    #[inline(always)]
+    pub(crate) fn program(&self) -> Program {
+        self.program
+    }
+
+    #[inline(always)]
+    pub(crate) fn linear(&self) -> Region {
+        self.linear
+    }
+
+    #[inline(always)]
+    pub(crate) fn constant(&self) -> Region {
+        self.constant
+    }
+
+    /// What an import of verified code is bound to.
+    pub(crate) fn binding(&self, import: u16) -> Binding {
+        // SAFETY: verified code calls imports of the table only, and `Instance::new` wrote a binding for each.
+        unsafe { self.bindings.add(import.into()).read() }
+    }
+
+    /// Keeps the interpreter's state for backtraces, nested entries and the way back.
+    #[inline(always)]
+    pub(crate) fn park(&self, at: Cursor, sp: u32, fuel: u32) {
+        self.pc.set(at.pc());
+        self.fp.set(at.fp());
+        self.sp.set(sp);
+        self.fuel.set(fuel);
+    }
+
     /// First address past the shadow stack.
+    #[inline(always)]
     pub(crate) fn shadow_limit(&self) -> *mut u8 {
-        self.shadow.wrapping_add(self.shadow_size as usize)
+        self.shadow_limit
     }
 
     /// Lowest value of the linear stack pointer.

@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn random_use_agrees_with_a_plain_model_and_leaves_nothing_behind() {
-        for granules in [1, 31, 32, 33, 100, 1000] {
+        for granules in [1u32, 31, 32, 33, 100, 1000] {
             let words = granules.div_ceil(32) as usize * 2;
             let mut bits = vec![0; words];
             let mut state = State::default();

@@ -10,6 +10,7 @@ use crate::address::Region;
 use crate::backtrace::Frame;
 use crate::heap::{self, Heap, HeapUse};
 use crate::host::{Host, HostFunction};
+use crate::link::Link;
 use crate::layout::{Granule, Layout, LoadError};
 use crate::memory::Memory;
 use crate::trap::{Trap, TrapKind};
@@ -112,6 +113,13 @@ impl<'m> Instance<'m> {
     /// [`Layout::of`] says how large the block should be; the instance takes as much of it as its limits allow.
     pub fn new(module: Module<'m>, block: &'m mut [Granule], thunks: Thunks, host: &'m dyn Host) -> Result<Self, LoadError> {
         let layout = Layout::of(&module, core::mem::size_of_val::<[Granule]>(block))?;
+        if !module.bytes().as_ptr().addr().is_multiple_of(4) {
+            return Err(LoadError::Alignment);
+        }
+        let code = module.section(SectionKind::Code).len();
+        if code > Link::MAX_CODE {
+            return Err(LoadError::Code(code));
+        }
         let needed = module.callback_count() as u32;
         if needed > u32::from(thunks.count) {
             return Err(LoadError::Thunks { needed, available: thunks.count.into() });

@@ -14,6 +14,7 @@
 extern crate std;
 
 pub mod abi;
+mod access;
 mod address;
 mod backtrace;
 mod context;
@@ -23,7 +24,10 @@ mod host;
 mod instance;
 mod interpreter;
 mod layout;
+mod link;
 mod memory;
+mod program;
+mod slow;
 mod trap;
 
 pub use backtrace::{Backtrace, Frame};
