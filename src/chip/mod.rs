@@ -19,8 +19,9 @@ use soc::esp32c3::{Esp32c3, TICKS_PER_SECOND};
 pub use cpu::Fault;
 pub use soc::esp32c3::Sent;
 
-/// Virtual time between two looks at the wall clock: 50 ms of a busy core, well below a second of host time.
-const WALL_CLOCK_SLICE: Ticks = TICKS_PER_SECOND / 20;
+/// Virtual time between two looks at the wall clock: a few milliseconds of host time at most, yet thousands of times what a
+/// look costs.
+const WALL_CLOCK_SLICE: Ticks = TICKS_PER_SECOND / 1000;
 /// Where the application finds its first stack: below the mask ROM's variables, as the bootloader leaves it.
 const BOOT_STACK: u32 = 0x3fcd_e700;
 
@@ -63,7 +64,7 @@ pub struct Until {
     pub deadline: Option<Ticks>,
     /// Return when UART0 has sent a line's end, a frame's end (0x00) or all it had.
     pub wake_on_output: bool,
-    /// Host time. Looked at every 50 ms of virtual time; where exactly the run stops then is not deterministic, what the
+    /// Host time. Looked at every millisecond of virtual time; where exactly the run stops then is not deterministic, what the
     /// chip does is.
     pub wall_clock: Option<Instant>,
 }

@@ -37,9 +37,16 @@ pub fn cost(code: &[u8]) -> Cost {
     cost
 }
 
-/// How many instructions of `code` begin at or behind `offset`.
-pub fn instructions_from(code: &[u8], offset: u32) -> u32 {
-    cost(code.get(offset as usize..).unwrap_or_default()).instructions
+/// How many instructions of `code` begin before `offset`.
+pub fn instructions_before(code: &[u8], offset: u32) -> u32 {
+    let mut at = 0;
+    let mut count = 0;
+    while at < offset {
+        let Some(&[low, high]) = code.get(at as usize..at as usize + 2) else { break };
+        at += if is_long(u16::from_le_bytes([low, high])) { 4 } else { 2 };
+        count += 1;
+    }
+    count
 }
 
 fn is_dispatch(instruction: u32) -> bool {
@@ -70,10 +77,10 @@ mod tests {
         // addi a0,a0,1 (long); c.addi a0,1; c.jr a5
         let code = [0x13, 0x05, 0x15, 0x00, 0x05, 0x05, 0x82, 0x87];
         assert_eq!(cost(&code), Cost { instructions: 3, ends_in_dispatch: true, last_offset: 6 });
+        assert_eq!([0, 1, 4, 5, 6, 7].map(|offset| instructions_before(&code, offset)), [0, 1, 1, 2, 2, 3]);
         assert!(!cost(&[0x82, 0x80]).ends_in_dispatch, "ret");
         assert!(!cost(&[0x82, 0x97]).ends_in_dispatch, "c.jalr a5");
         assert!(cost(&0x0007_8067_u32.to_le_bytes()).ends_in_dispatch, "jalr x0, 0(a5)");
         assert!(!cost(&0x0007_80e7_u32.to_le_bytes()).ends_in_dispatch, "jalr ra, 0(a5)");
-        assert_eq!(instructions_from(&code, 4), 2);
     }
 }

@@ -64,6 +64,7 @@ impl<B: Bus> RiscV<B> {
             ticks_per_cycle,
             instructions: 0,
             cycles: 0,
+            cycle_fraction: 0,
             dispatches: 0,
             dispatch_range: 0..0,
             line_pending: false,

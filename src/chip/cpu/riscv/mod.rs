@@ -15,6 +15,7 @@ use unicorn_engine::{RegisterRISCV, Unicorn, uc_error};
 use super::{Bus, Cpu, CpuStop, Fault, NEVER, Request, Ticks, Unmodelled};
 use block::Cost;
 use csr::{Counts, CustomCsrs};
+use effective::Access;
 
 /// `mstatus` fields (the privileged specification, section 3.1.6).
 const MSTATUS_MIE: u32 = 1 << 3;
@@ -50,6 +51,8 @@ struct Shared<B> {
     instructions: u64,
     /// Core cycles, which go on while the core sleeps.
     cycles: u64,
+    /// Ticks slept that do not make a cycle yet.
+    cycle_fraction: Ticks,
     dispatches: u64,
     dispatch_range: Range<u32>,
     /// An interrupt line wants to be delivered as soon as `mstatus.MIE` allows.
@@ -87,6 +90,13 @@ impl<B: Bus> Shared<B> {
         self.cycles -= instructions;
         // A cut-off block did not reach its last instruction.
         self.dispatches -= u64::from(self.block.1.ends_in_dispatch && instructions > 0);
+    }
+
+    /// Lets the cycle counter go on during sleep; a cycle's fraction is kept, so that slices do not change the count.
+    fn sleep(&mut self, ticks: Ticks) {
+        let ticks = self.cycle_fraction + ticks;
+        self.cycles += ticks / self.ticks_per_cycle;
+        self.cycle_fraction = ticks % self.ticks_per_cycle;
     }
 
     /// Looks at the chip again, after anything that may have changed it.
@@ -143,15 +153,21 @@ impl<B: Bus> RiscV<B> {
         self.pc = base.wrapping_add(4 * line);
     }
 
-    /// Delivers an exception to the program, or reports it where the program has no handler.
-    fn raise(&mut self, cause: u32, epc: u32, value: u32, what: &str) -> Option<CpuStop> {
+    /// Takes the instructions of the present block that begin at or behind `pc` back out of the account.
+    fn refund_from(&mut self, pc: u32) {
         let (block, cost) = self.shared().block;
-        let offset = epc.wrapping_sub(block);
-        if offset < cost.last_offset {
+        let offset = pc.wrapping_sub(block);
+        if offset <= cost.last_offset {
             let code = engine::code(&self.uc, block, cost.last_offset as usize + 4);
-            let executed = block::cost(code.get(..offset as usize).unwrap_or_default()).instructions + 1;
+            let executed = block::instructions_before(&code, offset);
             self.shared_mut().refund(cost.instructions.saturating_sub(executed));
         }
+    }
+
+    /// Delivers an exception to the program, or reports it where the program has no handler.
+    fn raise(&mut self, cause: u32, epc: u32, value: u32, what: &str) -> Option<CpuStop> {
+        // The instruction itself counts as executed.
+        self.refund_from(epc.wrapping_add(1));
         let handler = self.control(RegisterRISCV::MTVEC) & !0xff;
         if self.shared().bus.page(handler).is_none_or(|page| !page.executable) {
             return Some(CpuStop::Fault(Fault {
@@ -165,43 +181,11 @@ impl<B: Bus> RiscV<B> {
         None
     }
 
-    /// The exact address that the load or store at `pc` meant.
-    fn effective_address(&self, pc: u32) -> u32 {
-        match effective::operand(self.instruction_at(pc)) {
-            Some((base, offset)) => self.register(base).wrapping_add_signed(offset),
-            None => pc,
-        }
-    }
-
     fn engine_fault(&self, what: String) -> CpuStop {
         CpuStop::Fault(Fault { what, pc: self.pc, address: self.pc, name: String::from("the emulator's engine") })
     }
 
-    /// What a run that ended with an engine error means.
-    fn after_error(&mut self, error: uc_error) -> Option<CpuStop> {
-        use uc_error as E;
-        let pc = self.pc;
-        match error {
-            E::READ_UNMAPPED | E::READ_PROT | E::READ_UNALIGNED => {
-                let address = self.effective_address(pc);
-                self.raise(cause::LOAD_ACCESS, pc, address, "a load from an address without memory")
-            }
-            E::WRITE_UNMAPPED | E::WRITE_PROT | E::WRITE_UNALIGNED => {
-                let address = self.effective_address(pc);
-                self.raise(cause::STORE_ACCESS, pc, address, "a store to an address without writable memory")
-            }
-            E::FETCH_UNMAPPED | E::FETCH_PROT | E::FETCH_UNALIGNED => {
-                self.raise(cause::FETCH_ACCESS, pc, pc, "a jump to an address without executable memory")
-            }
-            E::INSN_INVALID => match self.instruction_at(pc) {
-                EBREAK | C_EBREAK => self.raise(cause::BREAKPOINT, pc, pc, "a breakpoint"),
-                instruction => self.raise(cause::ILLEGAL, pc, instruction, "an illegal instruction"),
-            },
-            other => Some(self.engine_fault(format!("the engine refused to go on ({other:?})"))),
-        }
-    }
-
-    /// What a run that ended without an engine error means.
+    /// What the end of a run means.
     fn after_stop(&mut self) -> Option<CpuStop> {
         if let Some((unmodelled, kind)) = self.shared_mut().unmodelled.take() {
             return Some(CpuStop::Fault(Fault {
@@ -224,14 +208,41 @@ impl<B: Bus> RiscV<B> {
                 other => self.raise(other, epc, 0, "an exception"),
             };
         }
-        if !self.shared().stopped {
-            if self.instruction_at(self.pc.wrapping_sub(4)) == WFI {
-                self.asleep = true;
-            } else {
-                return Some(self.engine_fault(String::from("the engine stopped without a reason")));
-            }
+        if self.shared().stopped {
+            return None;
         }
-        None
+        self.after_halt()
+    }
+
+    /// What it means that the engine stopped without a hook. It does not say; the instruction does.
+    fn after_halt(&mut self) -> Option<CpuStop> {
+        let pc = self.pc;
+        if self.shared().bus.page(pc).is_none_or(|page| !page.executable) {
+            return self.raise(cause::FETCH_ACCESS, pc, pc, "a jump to an address without executable memory");
+        }
+        // The engine stands behind a `wfi`, which does not end its block, and before everything else.
+        let (block, _) = self.shared().block;
+        if pc != block && self.instruction_at(pc.wrapping_sub(4)) == WFI {
+            self.refund_from(pc);
+            self.asleep = true;
+            return None;
+        }
+        let instruction = self.instruction_at(pc);
+        if matches!(instruction, EBREAK | C_EBREAK) {
+            return self.raise(cause::BREAKPOINT, pc, pc, "a breakpoint");
+        }
+        match effective::operand(instruction) {
+            Some((access, base, offset)) => {
+                let address = self.register(base).wrapping_add_signed(offset);
+                match access {
+                    Access::Load => self.raise(cause::LOAD_ACCESS, pc, address, "a load from an address without memory"),
+                    Access::Store => {
+                        self.raise(cause::STORE_ACCESS, pc, address, "a store to an address without writable memory")
+                    }
+                }
+            }
+            None => Some(self.engine_fault(String::from("the engine stopped without a reason"))),
+        }
     }
 
     /// Carries out what the chip asked for. `Some` if it reset itself.
@@ -266,7 +277,7 @@ impl<B: Bus> RiscV<B> {
                 return Err(CpuStop::Idle);
             }
             let until = event.min(deadline).max(shared.now);
-            shared.cycles += (until - shared.now) / shared.ticks_per_cycle;
+            shared.sleep(until - shared.now);
             shared.now = until;
             shared.look_at_bus();
             if !shared.line_pending && shared.now >= deadline {
@@ -379,10 +390,13 @@ impl<B: Bus> Cpu for RiscV<B> {
             let result = self.uc.emu_start(u64::from(self.pc), NO_END, 0, 0);
             self.pc = self.control(RegisterRISCV::PC);
             let stop = match result {
-                Ok(()) => self.after_stop(),
-                // This is also how the engine may report a stop from within a hook, and a `wfi`.
-                Err(uc_error::EXCEPTION) => self.after_stop(),
-                Err(error) => self.after_error(error),
+                // The engine calls most of its stops an exception, and a few a success, without a system to it.
+                Ok(()) | Err(uc_error::EXCEPTION) => self.after_stop(),
+                Err(uc_error::INSN_INVALID) => {
+                    let instruction = self.instruction_at(self.pc);
+                    self.raise(cause::ILLEGAL, self.pc, instruction, "an illegal instruction")
+                }
+                Err(other) => Some(self.engine_fault(format!("the engine refused to go on ({other:?})"))),
             };
             if let Some(stop) = stop {
                 return stop;

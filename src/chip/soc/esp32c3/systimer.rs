@@ -209,7 +209,8 @@ mod tests {
     #[test]
     fn a_target_alarm_fires_once_at_its_exact_tick_and_a_period_again_and_again() {
         let mut timer = Systimer::new();
-        let mut write = |timer: &mut Systimer, offset, value| timer.write(7, offset, value).expect("a SYSTIMER register");
+        let write =
+            |timer: &mut Systimer, offset, value| timer.write(7, offset, value).expect("a SYSTIMER register");
         write(&mut timer, INT_ENA, 0b11);
         write(&mut timer, TARGETS + 4, 1_000);
         write(&mut timer, COMP_LOAD, 1);

@@ -173,7 +173,8 @@ impl Uart {
             next = next.min(incoming.at);
         }
         next = next.min(self.timeout_at());
-        if enabled & TX_DONE != 0 && !self.done_reported {
+        // Also when nobody waits for it: a chip that still sends is not idle.
+        if !self.done_reported {
             next = next.min(self.line_free_at);
         }
         if enabled & TX_EMPTY != 0 {
