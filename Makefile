@@ -15,10 +15,10 @@ CC_IR ?= clang-22
 IR_FLAGS ?=
 FIXTURE_IR := $(patsubst fixtures/%.c,build/fixtures/%.ll,$(wildcard fixtures/*/*.c))
 
-# Debian packages: LLVM as a static library for the translator; clang and lld for C; cmake and libclang for Unicorn;
+# Debian packages: LLVM as a static library for the translator; clang and lld for C; cmake, pkg-config and libclang for Unicorn;
 # venv for the check of the image with esptool.
 PACKAGES := build-essential llvm-22-dev libpolly-22-dev libzstd-dev zlib1g-dev libxml2-dev \
-	clang-22 lld-22 cmake libclang-19-dev picolibc-riscv64-unknown-elf python3-venv
+	clang-22 lld-22 cmake pkg-config libclang-19-dev picolibc-riscv64-unknown-elf python3-venv
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
@@ -68,8 +68,8 @@ demo: setup build $(HELLO).ll ## the main job from nothing: hello_task.c compile
 test: setup firmware fixtures image-info ## every test
 	cargo test --release --workspace
 
-bench: setup build fixtures ## the figures that the README states
-	./bench.sh
+bench: setup build fixtures ## the figures that the README states (ESPB_BLESS=1 writes them there)
+	cargo bench --quiet --bench figures
 
 image-info: firmware $(ESPTOOL) ## ask the chip maker's esptool whether bootloader and application are valid images
 	@if [ -x $(ESPTOOL) ]; then firmware/image/check.sh $(ESPTOOL) $(CHIP) $(IMAGE).bin; \

@@ -1,7 +1,7 @@
 //! Finds what the library embeds: the firmware that `make firmware` left in build/firmware, and the mask ROM that the
 //! `espflash` crate carries.
 //!
-//! Nothing is downloaded and nothing is written outside OUT_DIR.
+//! Nothing is written outside OUT_DIR.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -53,8 +53,9 @@ fn embed_rom(out: &Path) -> Result<(), Box<dyn Error>> {
 
 /// The folder with the sources of dependency `name`.
 fn crate_folder(name: &str) -> Result<PathBuf, Box<dyn Error>> {
+    // Not offline: metadata also wants the packages that only tests use, and `cargo build` has not fetched those.
     let output = Command::new(env::var("CARGO")?)
-        .args(["metadata", "--format-version=1", "--offline"])
+        .args(["metadata", "--format-version=1", "--filter-platform", &env::var("TARGET")?])
         .current_dir(env::var("CARGO_MANIFEST_DIR")?)
         .output()?;
     if !output.status.success() {

@@ -4,7 +4,9 @@
 
 #[cfg(feature = "emulate")]
 pub mod chip;
+pub mod cli;
 pub mod contracts;
 pub mod device;
 pub mod diagnostic;
 pub mod ir;
+pub mod translate;

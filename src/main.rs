@@ -1,3 +1,7 @@
 //! The `espb` program. Everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    espb::cli::main()
+}

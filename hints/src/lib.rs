@@ -11,12 +11,14 @@ pub mod hint;
 mod hint_set;
 mod lower;
 mod parse;
+mod print;
 mod table;
 
 pub use error::HintError;
 pub use hint::Hint;
 pub use hint_set::HintSet;
 pub use lower::{Facts, NoFacts};
+pub use print::hint_line;
 pub use table::emit_rust_table;
 
 #[cfg(test)]

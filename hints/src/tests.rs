@@ -312,6 +312,20 @@ fn no_text_makes_the_parser_fail_otherwise_than_by_an_error_in_the_line() {
     assert!(understood > 1000 && refused > 1000, "{understood} understood, {refused} refused");
 }
 
+#[test]
+fn every_built_in_contract_survives_being_printed_as_a_hints_line() {
+    let built_in = HintSet::built_in().unwrap();
+    for hint in built_in.iter() {
+        let signature = hint.signature().unwrap();
+        let stated = hint.contract(&signature, &NoFacts).unwrap();
+        let line = crate::hint_line(&hint.name, &signature, &stated);
+        let printed = HintSet::parse("printed.hints", &line).unwrap_or_else(|errors| panic!("{line}\n{}", errors[0]));
+        let read = printed.get(&hint.name).unwrap();
+        assert_eq!(read.signature(), Some(signature), "{line}");
+        assert_eq!(read.contract(&signature, &NoFacts), Ok(stated), "{line}");
+    }
+}
+
 /// Rows of the tables of specs/contracts.md whose first cell satisfies `first`, as cells.
 fn rows(first: impl Fn(&str) -> bool) -> Vec<Vec<&'static str>> {
     include_str!("../../specs/contracts.md")

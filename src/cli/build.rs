@@ -71,11 +71,10 @@ impl TranslateArgs {
     pub fn translate(&self, inputs: &[PathBuf]) -> Result<Built, Vec<Diagnostic>> {
         let read = |path: &PathBuf| files::read(path).map(|bytes| Input { name: path.display().to_string(), bytes });
         let sources = inputs.iter().map(read).collect::<Result<Vec<_>, _>>().map_err(|error| vec![error])?;
-        let hints = self.hints.iter().map(read).collect::<Result<Vec<_>, _>>().map_err(|error| vec![error])?;
         let options = Options {
             entry: self.entry.clone(),
             exports: self.exports.clone(),
-            hints,
+            hints: self.hints.clone(),
             stack: self.stack.bytes(),
             heap_min: self.heap.0.bytes(),
             heap_max: self.heap.1.map_or(u32::MAX, ByteSize::bytes),

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use espb_format::container::{Module, SectionKind};
+use espb_format::container::{Import, Module, SectionKind};
+use espb_format::contract;
 use espb_format::disassembler;
+use espb_hints::hint_line;
 use serde_json::{Value, json};
 
 use super::exit::Exit;
@@ -133,4 +135,32 @@ fn stats_text(module: &Module<'_>) -> String {
         text += &format!("{:<10} {count:>7} {:>5.1} %\n", opcode.mnemonic(), f64::from(count) * 100.0 / f64::from(total));
     }
     text
+}
+
+/// An import with its contract as a hints line, or the reason why there is none.
+fn contracts(module: &Module<'_>) -> Vec<(String, Result<String, String>)> {
+    let line = |import: &Import<'_>| match contract::of_import(module, import) {
+        Ok(contract) => Ok(hint_line(import.name, &import.signature, &contract)),
+        Err((section, error)) => Err(format!("{}: {error}", section.name())),
+    };
+    module.imports().map(|import| (import.name.to_string(), line(&import))).collect()
+}
+
+fn contracts_json(module: &Module<'_>) -> Value {
+    let imports: Vec<Value> = contracts(module)
+        .into_iter()
+        .map(|(name, contract)| match contract {
+            Ok(line) => json!({ "name": name, "contract": line }),
+            Err(reason) => json!({ "name": name, "malformed": reason }),
+        })
+        .collect();
+    json!({ "reason": "contracts", "imports": imports })
+}
+
+fn contracts_text(module: &Module<'_>) -> String {
+    let lines = contracts(module).into_iter().map(|(name, contract)| match contract {
+        Ok(line) => format!("{line}\n"),
+        Err(reason) => format!("# {name}: {reason}\n"),
+    });
+    lines.collect()
 }

@@ -40,8 +40,8 @@ enum Command {
 
 /// The `espb` program: parses the command line and runs the command.
 pub fn main() -> ExitCode {
-    if let Some(code) = crate::ir::isolated_stage() {
-        return code;
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == crate::ir::STAGE_COMMAND) {
+        return crate::ir::run_stage();
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

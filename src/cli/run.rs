@@ -29,8 +29,8 @@ pub struct RunArgs {
     /// A module, or LLVM IR to translate first
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Arguments of the entry, or of the function named by --call
-    #[arg(value_name = "ARG", trailing_var_arg = true, allow_hyphen_values = true)]
+    /// Arguments of the entry, or of the function named by --call; behind `--` they may begin with a hyphen
+    #[arg(value_name = "ARG", allow_negative_numbers = true)]
     arguments: Vec<String>,
     /// The chip to emulate
     #[arg(long, value_name = "CHIP", default_value = "esp32c3")]

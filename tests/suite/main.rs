@@ -2,6 +2,8 @@
 
 mod bad_input;
 mod compile;
+mod docs;
 mod fixtures;
 mod headers;
+mod hostile;
 mod program;

@@ -53,16 +53,13 @@ pub(super) fn parse<'c>(
     warnings: &mut Vec<Diagnostic>,
 ) -> Result<Module<'c>, Diagnostic> {
     let text = recognise(input)?;
-    let parsed = match (context.parse(&input.bytes), text) {
-        (Err(message), Some(text)) if message.contains("expected type") || message.contains("expected value") => {
-            // clang up to 18 writes `inrange` before an index of a constant getelementptr, which LLVM 19 no longer reads.
-            match without_inrange(text) {
-                Some(repaired) => context.parse(repaired.as_bytes()).map_err(|_| message),
-                None => Err(message),
-            }
+    let parsed = context.parse(&input.bytes).or_else(|message| {
+        // clang up to 18 writes `inrange` before an index of a constant getelementptr, which LLVM 19 no longer reads.
+        match text.and_then(without_inrange) {
+            Some(repaired) => context.parse(repaired.as_bytes()),
+            None => Err(message),
         }
-        (parsed, _) => parsed,
-    };
+    });
     let mut module = parsed.map_err(|message| parse_error(input, &message, text.is_some()))?;
     for message in context.take_messages() {
         let help = "compile the source again with a current clang if this matters";

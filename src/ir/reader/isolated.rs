@@ -6,7 +6,7 @@ use super::{Output, Request, read};
 use crate::diagnostic::{Diagnostic, Place, Severity};
 use crate::ir::Module;
 use serde::{Deserialize, Serialize};
-use std::io::{Read, Write, stdin, stdout};
+use std::io::{self, Read, Write, stdin, stdout};
 use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 
@@ -59,15 +59,16 @@ const CODES: [&str; 14] = [
 /// Those of [`read`], and an LLVM that ended the child.
 pub fn read_isolated(request: &Request) -> Result<Output, Vec<Diagnostic>> {
     let program = std::env::current_exe()
-        .map_err(|error| vec![failure(&format!("cannot find its own program file: {error}"), "")])?;
+        .map_err(|error| vec![failure(&format!("espb cannot find its own program file: {error}"), "", Place::None)])?;
     let mut command = Command::new(program);
     command.arg(STAGE_COMMAND);
     read_through(command, request)
 }
 
 /// Runs `command` as the child.
-pub(super) fn read_through(mut command: Command, request: &Request) -> Result<Output, Vec<Diagnostic>> {
-    let broken = |what: &str, noise: &str| vec![failure(what, noise)];
+fn read_through(mut command: Command, request: &Request) -> Result<Output, Vec<Diagnostic>> {
+    let place = request.place();
+    let broken = |what: &str, noise: &str| vec![failure(what, noise, place.clone())];
     let request = postcard::to_stdvec(request).map_err(|error| broken(&error.to_string(), ""))?;
     let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = child.map_err(|error| broken(&format!("cannot start the LLVM stage: {error}"), ""))?;
@@ -80,31 +81,42 @@ pub(super) fn read_through(mut command: Command, request: &Request) -> Result<Ou
     if !output.status.success() {
         return Err(broken(&format!("LLVM ended unexpectedly ({})", output.status), &noise));
     }
-    let response: Response =
-        postcard::from_bytes(&output.stdout).map_err(|_| broken("the answer of the LLVM stage is broken", &noise))?;
-    match response {
-        Ok((module, warnings)) => Ok(Output { module, warnings: warnings.into_iter().map(from_wire).collect() }),
-        Err(errors) => Err(errors.into_iter().map(from_wire).collect()),
-    }
+    decode(&output.stdout).unwrap_or_else(|| Err(broken("the answer of the LLVM stage is broken", &noise)))
+}
+
+/// The child's answer, `None` if it is none.
+fn decode(bytes: &[u8]) -> Option<Result<Output, Vec<Diagnostic>>> {
+    let diagnostics = |wires: Vec<Wire>| wires.into_iter().map(from_wire).collect();
+    let response: Response = postcard::from_bytes(bytes).ok()?;
+    Some(match response {
+        Ok((module, warnings)) => Ok(Output { module, warnings: diagnostics(warnings) }),
+        Err(errors) => Err(diagnostics(errors)),
+    })
 }
 
 /// The child's part: a request on stdin, the answer on stdout.
 pub fn run_stage() -> ExitCode {
+    match serve(stdin().lock(), stdout().lock()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// Answers the request in `input`.
+fn serve(mut input: impl Read, mut output: impl Write) -> io::Result<()> {
     let mut bytes = Vec::new();
-    let request = match stdin().lock().read_to_end(&mut bytes).map(|_| postcard::from_bytes::<Request>(&bytes)) {
-        Ok(Ok(request)) => request,
-        _ => return ExitCode::FAILURE,
-    };
+    input.read_to_end(&mut bytes)?;
+    let request: Request = postcard::from_bytes(&bytes).map_err(io::Error::other)?;
     let response: Response = match read(&request) {
         Ok(output) => Ok((output.module, output.warnings.into_iter().map(to_wire).collect())),
         Err(errors) => Err(errors.into_iter().map(to_wire).collect()),
     };
-    let written = postcard::to_stdvec(&response).ok().and_then(|bytes| stdout().lock().write_all(&bytes).ok());
-    if written.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    output.write_all(&postcard::to_stdvec(&response).map_err(io::Error::other)?)?;
+    output.flush()
 }
 
 /// A fault that is not the input's, with LLVM's own words if it left any.
-fn failure(what: &str, noise: &str) -> Diagnostic {
+fn failure(what: &str, noise: &str, place: Place) -> Diagnostic {
     let line = noise.lines().find(|line| line.contains("LLVM ERROR") || line.contains("Assertion"));
     let message = match line.or_else(|| noise.lines().next()) {
         Some(line) => format!("{what}: {line}"),
@@ -112,7 +124,7 @@ fn failure(what: &str, noise: &str) -> Diagnostic {
     };
     let help = "the input is probably damaged or uses something LLVM 22 cannot digest: compile it again, \
                 without -g if it has debug information; if it stays, report it with the input";
-    Diagnostic::error("espb::ir::llvm_failed", message, Place::None, help)
+    Diagnostic::error("espb::ir::llvm_failed", message, place, help)
 }
 
 fn to_wire(diagnostic: Diagnostic) -> Wire {
@@ -142,4 +154,41 @@ fn from_wire(wire: Wire) -> Diagnostic {
     };
     let severity = if wire.error { Severity::Error } else { Severity::Warning };
     Diagnostic { code, severity, message: wire.message, place, help: wire.help }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::Input;
+
+    fn request(text: &str) -> Request {
+        Request { inputs: vec![Input { name: "a.ll".to_owned(), bytes: text.into() }], roots: Vec::new() }
+    }
+
+    #[test]
+    fn the_child_answers_what_reading_in_process_answers() {
+        for text in ["define float @f() {\n ret float -0.0\n}\n", "define void @f() {\n ret i32 1\n}\n", ""] {
+            let request = request(text);
+            let mut answer = Vec::new();
+            serve(postcard::to_stdvec(&request).unwrap().as_slice(), &mut answer).unwrap();
+            assert_eq!(decode(&answer).unwrap(), read(&request));
+        }
+    }
+
+    #[test]
+    fn a_crash_of_llvm_is_a_diagnostic_with_its_last_words() {
+        let mut crash = Command::new("sh");
+        crash.args(["-c", "echo 'noise\nLLVM ERROR: Broken module found' >&2; kill -ABRT $$"]);
+        let errors = read_through(crash, &request("")).unwrap_err();
+        let [error] = errors.as_slice() else { panic!("{errors:?}") };
+        assert_eq!((error.code, &error.place), ("espb::ir::llvm_failed", &Place::File("a.ll".to_owned())));
+        assert!(error.message.ends_with("LLVM ERROR: Broken module found"), "{}", error.message);
+        assert!(!error.help.is_empty());
+    }
+
+    #[test]
+    fn a_child_that_answers_nonsense_is_a_diagnostic() {
+        let errors = read_through(Command::new("true"), &request("")).unwrap_err();
+        assert_eq!(errors[0].code, "espb::ir::llvm_failed");
+    }
 }

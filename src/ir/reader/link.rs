@@ -85,7 +85,7 @@ fn definition_place(module: &Module<'_>, symbol: Value<'_>) -> Option<Place> {
 }
 
 /// Refuses roots that nothing defines.
-pub(super) fn check_roots(program: &Module<'_>, roots: &[String]) -> Result<(), Vec<Diagnostic>> {
+pub(super) fn check_roots(program: &Module<'_>, roots: &[String], place: &Place) -> Result<(), Vec<Diagnostic>> {
     let mut diagnostics = Vec::new();
     for root in roots {
         let found = symbols(program).find(|symbol| symbol.name() == *root);
@@ -108,7 +108,7 @@ pub(super) fn check_roots(program: &Module<'_>, roots: &[String]) -> Result<(), 
             [] => "the inputs define no function that is not `static`; pass the file that defines it".to_owned(),
             names => format!("pass the file that defines it, or name another function, e.g. {}", names.join(", ")),
         };
-        diagnostics.push(Diagnostic::error("espb::ir::missing_symbol", message, Place::None, help));
+        diagnostics.push(Diagnostic::error("espb::ir::missing_symbol", message, place.clone(), help));
     }
     if diagnostics.is_empty() { Ok(()) } else { Err(diagnostics) }
 }

@@ -15,7 +15,7 @@ pub use isolated::{STAGE_COMMAND, read_isolated, run_stage};
 
 use super::Module;
 use super::llvm::Context;
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnostic, Place, Severity};
 use serde::{Deserialize, Serialize};
 
 /// What to read.
@@ -26,6 +26,16 @@ pub struct Request {
     /// The definitions that stay visible from outside (entry, exports); everything they don't reach is dropped.
     /// When empty, every external definition stays.
     pub roots: Vec<String>,
+}
+
+impl Request {
+    /// The inputs as a whole.
+    fn place(&self) -> Place {
+        match self.inputs.as_slice() {
+            [] => Place::None,
+            inputs => Place::File(inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>().join(", ")),
+        }
+    }
 }
 
 /// What came of it.
@@ -54,7 +64,7 @@ pub fn read(request: &Request) -> Result<Output, Vec<Diagnostic>> {
     }
     let mut warnings = stop_at_errors(diagnostics)?;
     let mut linked = link::link(&context, parsed, &mut warnings)?;
-    link::check_roots(&linked, &request.roots)?;
+    link::check_roots(&linked, &request.roots, &request.place())?;
     normalise::normalise(&mut linked, &request.roots).map_err(|diagnostic| vec![diagnostic])?;
     let module = convert::convert(&linked)?;
     Ok(Output { module, warnings })

@@ -193,7 +193,7 @@ impl<B: Bus> RiscV<B> {
             E::FETCH_UNMAPPED | E::FETCH_PROT | E::FETCH_UNALIGNED => {
                 self.raise(cause::FETCH_ACCESS, pc, pc, "a jump to an address without executable memory")
             }
-            E::INSN_INVALID | E::EXCEPTION => match self.instruction_at(pc) {
+            E::INSN_INVALID => match self.instruction_at(pc) {
                 EBREAK | C_EBREAK => self.raise(cause::BREAKPOINT, pc, pc, "a breakpoint"),
                 instruction => self.raise(cause::ILLEGAL, pc, instruction, "an illegal instruction"),
             },
@@ -380,6 +380,8 @@ impl<B: Bus> Cpu for RiscV<B> {
             self.pc = self.control(RegisterRISCV::PC);
             let stop = match result {
                 Ok(()) => self.after_stop(),
+                // This is also how the engine may report a stop from within a hook, and a `wfi`.
+                Err(uc_error::EXCEPTION) => self.after_stop(),
                 Err(error) => self.after_error(error),
             };
             if let Some(stop) = stop {

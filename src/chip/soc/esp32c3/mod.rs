@@ -9,6 +9,7 @@ mod efuse;
 mod gpio;
 mod interrupt_matrix;
 pub mod regions;
+mod radio_power;
 mod rtc_cntl;
 mod spi_memory;
 mod system;
@@ -42,6 +43,9 @@ mod source {
     pub const FROM_CPU_INTR0: u32 = 50;
 }
 
+const UART0_FIFO: u32 = 0x6000_0000;
+const UART1_FIFO: u32 = 0x6001_0000;
+
 /// The chip.
 #[derive(Debug)]
 pub struct Esp32c3 {
@@ -49,6 +53,9 @@ pub struct Esp32c3 {
     spi0: RegisterBank,
     spi1: spi_memory::SpiMemory,
     gpio: gpio::Gpio,
+    sigma_delta: RegisterBank,
+    /// FE2, FE, NRX, BB.
+    radio: [radio_power::RadioPower; 4],
     rtc_cntl: rtc_cntl::RtcCntl,
     efuse: efuse::Efuse,
     io_mux: RegisterBank,
@@ -89,6 +96,8 @@ impl Esp32c3 {
             ),
             spi1: spi_memory::SpiMemory::new(FlashChip::new(flash)),
             gpio: gpio::Gpio::new(),
+            sigma_delta: RegisterBank::new(0x2c, &[]),
+            radio: [0xf0, 0x90, 0xd4, 0x54].map(radio_power::RadioPower::new),
             rtc_cntl: rtc_cntl::RtcCntl::new(),
             efuse: efuse::Efuse::new(mac),
             io_mux: {
@@ -129,9 +138,8 @@ impl Esp32c3 {
 
     /// Sends bytes to UART0's receiver, beginning now.
     pub fn send_uart_input(&mut self, now: Ticks, bytes: &[u8]) {
-        if let [uart0, _] = &mut self.uarts {
-            uart0.receive(now, bytes);
-        }
+        let [uart0, _] = &mut self.uarts;
+        uart0.receive(now, bytes);
     }
 
     /// Takes what UART0 had sent by `now`.
@@ -155,16 +163,22 @@ impl Esp32c3 {
         let offset = address & 0xfff;
         let [uart0, uart1] = &mut self.uarts;
         let [timg0, timg1] = &mut self.timer_groups;
+        let [fe2, fe, nrx, bb] = &mut self.radio;
         let block: &mut dyn Peripheral = match address & !0xfff {
             0x6000_0000 => uart0,
             0x6000_2000 => &mut self.spi1,
             0x6000_3000 => &mut self.spi0,
-            0x6000_4000 => &mut self.gpio,
+            0x6000_4000 if offset < 0xf00 => &mut self.gpio,
+            0x6000_4000 => return Some((&mut self.sigma_delta, offset - 0xf00)),
+            0x6000_5000 => fe2,
+            0x6000_6000 => fe,
             0x6000_8000 if offset < 0x800 => &mut self.rtc_cntl,
             0x6000_8000 => return Some((&mut self.efuse, offset - 0x800)),
             0x6000_9000 => &mut self.io_mux,
             0x6000_e000 => &mut self.analog_i2c,
             0x6001_0000 => uart1,
+            0x6001_c000 if offset >= 0xc00 => return Some((nrx, offset - 0xc00)),
+            0x6001_d000 => bb,
             0x6001_f000 => timg0,
             0x6002_0000 => timg1,
             0x6002_3000 => &mut self.systimer,
@@ -222,14 +236,21 @@ impl Bus for Esp32c3 {
     }
 
     fn write(&mut self, now: Ticks, address: u32, size: u8, value: u32) -> Result<(), Unmodelled> {
-        if size != 4 {
-            return Err(unmodelled(address, " (a store narrower than the register)"));
-        }
-        let done = match self.block(address) {
-            Some((block, offset)) => block.write(now, offset, value),
-            None => None,
+        let word = address & !3;
+        let Some((block, offset)) = self.block(word) else { return Err(unmodelled(address, "")) };
+        let value = if size == 4 {
+            value
+        } else {
+            // Compilers narrow read-modify-write accesses of one field; only a FIFO must not be read for that.
+            if [UART0_FIFO, UART1_FIFO].contains(&word) {
+                return Err(unmodelled(address, " (a store narrower than the FIFO register)"));
+            }
+            let old = block.read(now, offset).ok_or_else(|| unmodelled(address, ""))?;
+            let shift = 8 * (address & 3);
+            let mask = ((1 << (8 * size)) - 1) << shift;
+            old & !mask | value << shift & mask
         };
-        done.ok_or_else(|| unmodelled(address, ""))
+        block.write(now, offset, value).ok_or_else(|| unmodelled(address, ""))
     }
 
     fn interrupt(&mut self, now: Ticks) -> Option<u8> {

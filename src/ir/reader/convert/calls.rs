@@ -3,7 +3,7 @@
 //! Must never hold: the meaning of intrinsics; the code generator knows them.
 
 use super::super::super::llvm::{Function as LlvmFunction, Instruction as LlvmInstruction, LLVMTypeKind, Type};
-use super::super::super::{Argument, Call, Callee, TypeId};
+use super::super::super::{Argument, Call, Callee, Constant, ConstantKind, Operand, Symbol, SymbolAddress, TypeId};
 use super::attributes::merge;
 use super::constants::unsupported;
 use super::functions::Values;
@@ -34,7 +34,14 @@ impl<'m> Converter<'m, '_> {
         } else if direct.is_some() {
             return Err(unsupported_intrinsic(&callee.name()));
         } else {
-            Callee::Indirect(self.operand(callee, values)?)
+            match self.operand(callee, values)? {
+                // Through an alias: as good as direct.
+                Operand::Constant(Constant {
+                    kind: ConstantKind::Address(SymbolAddress { symbol: Symbol::Function(id), offset: 0 }),
+                    ..
+                }) => Callee::Function(id),
+                operand => Callee::Indirect(operand),
+            }
         };
         if let Some(function) = direct {
             attributes = merge(attributes, &self.function_attributes(&function.attributes(u32::MAX)));

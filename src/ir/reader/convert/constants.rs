@@ -61,7 +61,10 @@ impl<'m> Converter<'m, '_> {
     fn block_address(&mut self, value: Value<'m>) -> Result<ConstantKind> {
         let (function, block) = value.block_address().ok_or_else(|| unsupported(value))?;
         match (self.functions.get(&function.value()), self.blocks.get(&block)) {
-            (Some(&function), Some(&block)) => Ok(ConstantKind::BlockAddress { function, block }),
+            (Some(&function), Some(&block)) => {
+                self.addressed.push((function, block));
+                Ok(ConstantKind::BlockAddress { function, block })
+            }
             _ => Err(unsupported(value)),
         }
     }

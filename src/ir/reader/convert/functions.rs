@@ -89,7 +89,6 @@ impl<'m> Converter<'m, '_> {
             }
             plain.blocks.push(out);
         }
-        mark_indirect_targets(&mut plain.blocks);
         Ok(())
     }
 
@@ -143,20 +142,5 @@ impl<'m> Converter<'m, '_> {
             _ => Place::Function(function.name.clone()),
         };
         refusal.at(place)
-    }
-}
-
-/// Targets of `indirectbr` are the blocks whose address is taken.
-fn mark_indirect_targets(blocks: &mut [BasicBlock]) {
-    let mut taken = Vec::new();
-    for block in blocks.iter() {
-        if let Terminator::IndirectBranch { targets, .. } = &block.terminator {
-            taken.extend_from_slice(targets);
-        }
-    }
-    for target in taken {
-        if let Some(block) = blocks.get_mut(target.0 as usize) {
-            block.address_taken = true;
-        }
     }
 }

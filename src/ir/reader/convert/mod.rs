@@ -43,6 +43,8 @@ struct Converter<'m, 'c> {
     functions: HashMap<Value<'m>, FuncId>,
     globals: HashMap<Value<'m>, GlobalId>,
     blocks: HashMap<Block<'m>, BlockId>,
+    /// Blocks that a constant holds the address of.
+    addressed: Vec<(FuncId, BlockId)>,
     files: HashMap<Metadata<'m>, FileId>,
     debug_types: HashMap<Metadata<'m>, DebugTypeId>,
     kinds: attributes::Kinds,
@@ -58,6 +60,7 @@ pub(super) fn convert(llvm: &LlvmModule<'_>) -> std::result::Result<Module, Vec<
         functions: HashMap::new(),
         globals: HashMap::new(),
         blocks: HashMap::new(),
+        addressed: Vec::new(),
         files: HashMap::new(),
         debug_types: HashMap::new(),
         kinds: attributes::Kinds::new(),

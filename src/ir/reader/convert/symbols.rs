@@ -59,6 +59,12 @@ impl<'m> Converter<'m, '_> {
                 self.diagnostics.push(refusal.at(Place::None));
             }
         }
+        for (function, block) in std::mem::take(&mut self.addressed) {
+            let function = self.module.functions.get_mut(function.0 as usize);
+            if let Some(block) = function.and_then(|function| function.blocks.get_mut(block.0 as usize)) {
+                block.address_taken = true;
+            }
+        }
     }
 
     fn function(&mut self, function: LlvmFunction<'m>) -> std::result::Result<Function, Diagnostic> {
