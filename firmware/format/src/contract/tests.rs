@@ -52,6 +52,10 @@ fn samples() -> Vec<(Signature, Contract)> {
     wide[16] = callback(&[I64, F64], None);
     vec![
         x_task_create(),
+        (
+            sig(&[I32; 3], None),
+            with(vec![callback(&[], Some(2)), callback(&[I32], Some(2)), Param::UserData], ResultMeaning::Value),
+        ),
         (sig(&[F64, I64], Some(F64)), with(vec![Param::Value; 2], ResultMeaning::Value)),
         (
             variadic(&[I32; 3], Some(I32)),
@@ -206,6 +210,8 @@ fn contracts_that_make_no_sense_are_not_encoded() {
     assert_eq!(refused(&wide, sized_by_wide, value), RuleError::Reference(1));
     let sized_by_nothing = vec![out(Extent::Arg { param: 2, scale: 1 }), Param::Value];
     assert_eq!(refused(&two, sized_by_nothing, value), RuleError::Reference(0));
+    let times_nothing = vec![Param::Value, out(Extent::Arg { param: 0, scale: 0 })];
+    assert_eq!(refused(&two, times_nothing, value), RuleError::Reference(1));
     let element_of_timer = vec![handle(HandleKind::Timer, Fate::Used), out(Extent::Element(0))];
     assert_eq!(refused(&two, element_of_timer, value), RuleError::Reference(1));
     let user_is_value = vec![callback(&[], Some(1)), Param::Value];
