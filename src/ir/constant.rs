@@ -29,7 +29,8 @@ pub enum ConstantKind {
     Undef,
     /// The result of an operation that must not have happened.
     Poison,
-    /// An array of `i8`, its bytes in order, terminating zero included if there is one.
+    /// An array of integers or floating-point numbers of 8, 16, 32 or 64 bits: its bytes as they lie in memory,
+    /// little-endian. A string's terminating zero is included if it has one.
     Bytes(Vec<u8>),
     /// The parts of an array or struct in order.
     Aggregate(Vec<Constant>),

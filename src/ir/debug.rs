@@ -41,19 +41,10 @@ pub struct DebugSubprogram {
     pub location: Option<DebugLocation>,
     /// The result's type; `None` is void.
     pub result: Option<DebugTypeId>,
-    /// The parameters in order; the name is known for definitions only.
-    pub parameters: Vec<DebugParameter>,
+    /// The types of the fixed parameters in order.
+    pub parameters: Vec<Option<DebugTypeId>>,
     /// Declared with `...`.
     pub variadic: bool,
-}
-
-/// A parameter of a [`DebugSubprogram`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DebugParameter {
-    /// Name in the source, if debug information has it.
-    pub name: Option<String>,
-    /// Type; `None` is void or unknown.
-    pub ty: Option<DebugTypeId>,
 }
 
 /// A C or C++ type. Types refer to each other through [`DebugTypeId`] and may be cyclic.

@@ -79,7 +79,7 @@ pub enum InstructionKind {
     /// return or `llvm.stackrestore`. Also each alloca outside the entry block.
     DynamicAlloca { count: Operand, element_size: u32, align: u32 },
     /// `base + offset + Σ index·scale`, wrapping at 32 bits: `getelementptr` without its types.
-    /// `indices` never holds constants. Without indices and with offset 0 it is a copy of `base`.
+    /// `indices` never holds integer constants. Without indices and with offset 0 it is a copy of `base`.
     Address { base: Operand, offset: i32, indices: Vec<ScaledIndex>, in_bounds: bool },
     /// The part of an aggregate at `path`.
     ExtractValue { aggregate: Operand, path: Vec<u32> },
