@@ -28,8 +28,8 @@ pub struct Allocation {
 pub enum Outcome {
     /// Everything fits.
     Fits(Allocation),
-    /// These registers have to go to memory.
-    Spill(Vec<VReg>),
+    /// These webs have to go to memory: their registers, each with its lane in the web.
+    Spill(Vec<Vec<(VReg, u8)>>),
 }
 
 struct Allocator<'a> {
@@ -96,7 +96,8 @@ pub fn allocate(function: &Function, order: &[Block], liveness: &Liveness, webs:
         allocator.place(*root, MAX_SLOTS, &windows);
     }
     if !allocator.spilled.is_empty() {
-        let spilled = allocator.spilled.iter().flat_map(|root| webs.web(*root).members.iter().copied()).collect();
+        let members = |root: &usize| webs.web(*root).members.iter().map(|vreg| (*vreg, webs.find(vreg.whole()).1)).collect();
+        let spilled = allocator.spilled.iter().map(members).collect();
         return Ok(Outcome::Spill(spilled));
     }
     let mut slots = vec![None; count];

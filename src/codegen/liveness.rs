@@ -35,6 +35,14 @@ pub struct Liveness {
     pub calls: Vec<CallSite>,
 }
 
+/// What the end of a block reads: its terminator's operands, and the frame pointer, through which spilled registers may be reached anywhere.
+fn end_uses(function: &Function, block: usize, mut visit: impl FnMut(Reg)) {
+    function.blocks[block].terminator.for_each_use(&mut visit);
+    if let Some(frame_pointer) = function.frame_pointer {
+        visit(frame_pointer.whole());
+    }
+}
+
 impl Liveness {
     /// The lane's index into `segments`.
     pub fn lane(&self, reg: Reg) -> usize {
@@ -82,7 +90,7 @@ impl Liveness {
                     }
                 });
             }
-            body.terminator.for_each_use(|reg| read(self.lane(reg), &written));
+            end_uses(function, block.index(), |reg| read(self.lane(reg), &written));
         }
         let words = global.len().div_ceil(64);
         let mut place = vec![usize::MAX; function.blocks.len()];
@@ -113,7 +121,7 @@ impl Liveness {
                     }
                 });
             }
-            body.terminator.for_each_use(|reg| read(reg, killed));
+            end_uses(function, block.index(), |reg| read(reg, killed));
         }
         let mut live_in = generated.clone();
         let mut live_out = vec![vec![0u64; words]; order.len()];
@@ -162,13 +170,13 @@ impl Liveness {
         }
         for at in (0..order.len()).rev() {
             let start = starts[at];
+            let mut uses = Vec::new();
+            end_uses(function, order[at].index(), |reg| uses.push(self.lane(reg)));
             let block = &mut function.blocks[order[at].index()];
             let terminator = start + 2 * block.insts.len() as u32;
             for lane in &live_out[at] {
                 self.extend(*lane as usize, Segment { start, end: terminator + 2 });
             }
-            let mut uses = Vec::new();
-            block.terminator.for_each_use(|reg| uses.push(self.lane(reg)));
             for lane in uses.drain(..) {
                 self.extend(lane, Segment { start, end: terminator + 1 });
             }

@@ -21,16 +21,19 @@ struct Spiller<'a> {
     fixed: &'a mut Vec<bool>,
 }
 
-/// Rewrites the function so that `spilled` live in memory. Registers made here are marked in `fixed`.
-pub fn spill(function: &mut Function, order: &[Block], spilled: &[VReg], fixed: &mut Vec<bool>) {
+/// Rewrites the function so that `spilled` live in memory: webs of registers, each with its lane in the web. Registers made here are marked in `fixed`.
+pub fn spill(function: &mut Function, order: &[Block], spilled: &[Vec<(VReg, u8)>], fixed: &mut Vec<bool>) {
     let constants = constants(function, order);
     let mut homes = HashMap::new();
-    for vreg in spilled {
-        let home = match constants.get(vreg).copied().flatten() {
-            Some(constant) => Home::Constant(constant),
-            None => Home::Memory(function.frame_slot(8, 8)),
-        };
-        homes.insert(*vreg, home);
+    for web in spilled {
+        let memory = function.frame_slot(8, 8);
+        for (vreg, lane) in web {
+            let home = match constants.get(vreg).copied().flatten() {
+                Some(constant) => Home::Constant(constant),
+                None => Home::Memory(memory + 4 * u32::from(*lane)),
+            };
+            homes.insert(*vreg, home);
+        }
     }
     fixed.resize(function.widths.len(), false);
     let mut spiller = Spiller { function, homes, fixed };
@@ -50,7 +53,12 @@ fn constants(function: &Function, order: &[Block]) -> HashMap<VReg, Option<Const
             };
             if let InstKind::Copy(moves) = &inst.kind {
                 for (to, from) in moves {
-                    note(to.vreg, if let Source::Const(value) = from { Some(*value) } else { None });
+                    note(to.vreg, match from {
+                        // The stack pointer is not the same everywhere if it moves.
+                        Source::Const(Const::Stack(_)) if function.frame_pointer.is_some() => None,
+                        Source::Const(value) => Some(*value),
+                        _ => None,
+                    });
                 }
             } else {
                 inst.for_each_lane(|reg, access| {

@@ -133,7 +133,7 @@ impl Lower<'_, '_> {
         sources: &mut Vec<Source>,
     ) -> Lowered<()> {
         match kind {
-            Kind::Int(2..32) if (signed || extended) && self.kind_of(operand).is_ok_and(|own| own == kind) => {
+            Kind::Int(2..=31) if (signed || extended) && self.kind_of(operand).is_ok_and(|own| own == kind) => {
                 let is_number = self.number_of(operand)?.is_some();
                 if is_number && signed {
                     let value = self.signed_number_of(operand)?.unwrap_or(0);
@@ -146,13 +146,13 @@ impl Lower<'_, '_> {
                     sources.push(Source::Lane(self.get_zero_extended(operand)?));
                 }
             }
-            Kind::Int(2..32) if extended => {
+            Kind::Int(2..=31) if extended => {
                 let raw = self.get_leaf(operand, index)?;
                 let result = self.temp();
                 self.zero_extend_into(result, raw, kind.bits());
                 sources.push(Source::Lane(result));
             }
-            Kind::Int(33..64) if signed || extended => {
+            Kind::Int(33..=63) if signed || extended => {
                 let raw = self.get64_leaf(operand, index)?;
                 let result = self.temp64();
                 if signed {
