@@ -3,9 +3,8 @@
 //! Must never hold: a second way of reading; the child runs `read`.
 
 use super::{Output, Request, read};
-use crate::diagnostic::{Diagnostic, Place, Severity};
+use crate::diagnostic::{Diagnostic, Place};
 use crate::ir::Module;
-use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write, stdin, stdout};
 use std::process::{Command, ExitCode, Stdio};
 use std::thread;
@@ -13,44 +12,8 @@ use std::thread;
 /// The hidden first argument with which `espb` runs as the child.
 pub const STAGE_COMMAND: &str = "__llvm-stage";
 
-/// A diagnostic on its way between the processes.
-#[derive(Serialize, Deserialize)]
-struct Wire {
-    code: String,
-    error: bool,
-    message: String,
-    place: WirePlace,
-    help: String,
-}
-
-#[derive(Serialize, Deserialize)]
-enum WirePlace {
-    File(String),
-    Line { file: String, line: u32, column: u32 },
-    Offset { file: String, offset: u32 },
-    Function(String),
-    None,
-}
-
-type Response = Result<(Module, Vec<Wire>), Vec<Wire>>;
-
-/// Every code this stage gives.
-const CODES: [&str; 14] = [
-    "espb::ir::bitcode",
-    "espb::ir::duplicate_symbol",
-    "espb::ir::empty_input",
-    "espb::ir::invalid",
-    "espb::ir::link",
-    "espb::ir::llvm_failed",
-    "espb::ir::llvm_warning",
-    "espb::ir::missing_symbol",
-    "espb::ir::module_assembly",
-    "espb::ir::not_ir",
-    "espb::ir::syntax",
-    "espb::ir::unreadable",
-    "espb::ir::unsupported",
-    "espb::ir::wrong_target",
-];
+/// What the child says: the program with warnings, or errors.
+type Response = Result<(Module, Vec<Diagnostic>), Vec<Diagnostic>>;
 
 /// Reads and links in a child process of this program, whose `main` must call [`run_stage`] when its first argument is
 /// [`STAGE_COMMAND`].
@@ -86,12 +49,8 @@ fn read_through(mut command: Command, request: &Request) -> Result<Output, Vec<D
 
 /// The child's answer, `None` if it is none.
 fn decode(bytes: &[u8]) -> Option<Result<Output, Vec<Diagnostic>>> {
-    let diagnostics = |wires: Vec<Wire>| wires.into_iter().map(from_wire).collect();
     let response: Response = postcard::from_bytes(bytes).ok()?;
-    Some(match response {
-        Ok((module, warnings)) => Ok(Output { module, warnings: diagnostics(warnings) }),
-        Err(errors) => Err(diagnostics(errors)),
-    })
+    Some(response.map(|(module, warnings)| Output { module, warnings }))
 }
 
 /// The child's part: a request on stdin, the answer on stdout.
@@ -107,10 +66,7 @@ fn serve(mut input: impl Read, mut output: impl Write) -> io::Result<()> {
     let mut bytes = Vec::new();
     input.read_to_end(&mut bytes)?;
     let request: Request = postcard::from_bytes(&bytes).map_err(io::Error::other)?;
-    let response: Response = match read(&request) {
-        Ok(output) => Ok((output.module, output.warnings.into_iter().map(to_wire).collect())),
-        Err(errors) => Err(errors.into_iter().map(to_wire).collect()),
-    };
+    let response: Response = read(&request).map(|output| (output.module, output.warnings));
     output.write_all(&postcard::to_stdvec(&response).map_err(io::Error::other)?)?;
     output.flush()
 }
@@ -125,35 +81,6 @@ fn failure(what: &str, noise: &str, place: Place) -> Diagnostic {
     let help = "the input is probably damaged or uses something LLVM 22 cannot digest: compile it again, \
                 without -g if it has debug information; if it stays, report it with the input";
     Diagnostic::error("espb::ir::llvm_failed", message, place, help)
-}
-
-fn to_wire(diagnostic: Diagnostic) -> Wire {
-    Wire {
-        code: diagnostic.code.to_owned(),
-        error: diagnostic.severity == Severity::Error,
-        message: diagnostic.message,
-        place: match diagnostic.place {
-            Place::File(file) => WirePlace::File(file),
-            Place::Line { file, line, column } => WirePlace::Line { file, line, column },
-            Place::Offset { file, offset } => WirePlace::Offset { file, offset },
-            Place::Function(name) => WirePlace::Function(name),
-            Place::None => WirePlace::None,
-        },
-        help: diagnostic.help,
-    }
-}
-
-fn from_wire(wire: Wire) -> Diagnostic {
-    let code = CODES.into_iter().find(|code| *code == wire.code).unwrap_or("espb::ir::llvm_failed");
-    let place = match wire.place {
-        WirePlace::File(file) => Place::File(file),
-        WirePlace::Line { file, line, column } => Place::Line { file, line, column },
-        WirePlace::Offset { file, offset } => Place::Offset { file, offset },
-        WirePlace::Function(name) => Place::Function(name),
-        WirePlace::None => Place::None,
-    };
-    let severity = if wire.error { Severity::Error } else { Severity::Warning };
-    Diagnostic { code, severity, message: wire.message, place, help: wire.help }
 }
 
 #[cfg(test)]
