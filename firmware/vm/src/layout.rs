@@ -58,9 +58,13 @@ impl Layout {
             return Err(LoadError::Memory { needed, available });
         }
         let room = available - fixed;
-        // A bitmap pair of 8 bytes for every started 512 of heap, padded to 16.
+        // Every started 512 bytes of heap cost a pair of bitmap words. A first guess from below, then to the last granule, so that a block
+        // of exactly the size that this answers gives the same layout again.
         let share = (room / (HEAP_PER_WORD + BITMAPS_PER_WORD) + 1) * BITMAPS_PER_WORD;
-        let most = room.saturating_sub(share.next_multiple_of(LINEAR_UNIT)) / LINEAR_UNIT * LINEAR_UNIT;
+        let mut most = room.saturating_sub(share.next_multiple_of(LINEAR_UNIT)) / LINEAR_UNIT * LINEAR_UNIT;
+        while most + LINEAR_UNIT + bitmaps(most + LINEAR_UNIT).next_multiple_of(LINEAR_UNIT) <= room {
+            most += LINEAR_UNIT;
+        }
         let wanted = limits.heap_max.min(u32::MAX / 4).next_multiple_of(LINEAR_UNIT);
         let heap = most.min(wanted).max(least);
         let block = fixed + heap + bitmaps(heap).next_multiple_of(LINEAR_UNIT);
