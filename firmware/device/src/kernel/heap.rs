@@ -1,0 +1,65 @@
+//! One heap for kernel, firmware and modules: the kernel's heap_5 over all RAM that the image leaves free.
+//! Nothing else may hand out RAM, so that "free heap" has one meaning. See docs/decisions/0011.
+
+use core::alloc::{GlobalAlloc, Layout};
+
+use super::ffi;
+
+unsafe extern "C" {
+    /// First byte behind the image's data (esp-hal's linker script).
+    static mut _stack_end: u8;
+    /// End of the RAM behind it, the bootloader's former memory included (linker/heap.x).
+    static mut _espb_heap_end: u8;
+}
+
+/// heap_5 aligns every block to portBYTE_ALIGNMENT.
+const ALIGNMENT: usize = 16;
+
+/// Gives the free RAM to the allocator. Call once, before anything allocates.
+///
+/// The start-up stack lies inside this region. heap_5 takes blocks from the lowest address that fits, so the few
+/// kilobytes allocated before the scheduler starts stay far below that stack, and after the start nobody uses it.
+pub fn init() {
+    let start = &raw mut _stack_end;
+    let end = &raw mut _espb_heap_end;
+    let regions = [
+        ffi::HeapRegion { start, size: end as usize - start as usize },
+        ffi::HeapRegion { start: core::ptr::null_mut(), size: 0 },
+    ];
+    // SAFETY: the linker gives these bytes to nobody else; the list is terminated; called before any allocation.
+    unsafe { ffi::vPortDefineHeapRegions(regions.as_ptr()) };
+}
+
+/// Bytes free now.
+pub fn free_bytes() -> usize {
+    // SAFETY: reads a counter.
+    unsafe { ffi::xPortGetFreeHeapSize() }
+}
+
+/// The smallest number of free bytes since start.
+pub fn minimum_free_bytes() -> usize {
+    // SAFETY: reads a counter.
+    unsafe { ffi::xPortGetMinimumEverFreeHeapSize() }
+}
+
+struct KernelHeap;
+
+#[global_allocator]
+static ALLOCATOR: KernelHeap = KernelHeap;
+
+// SAFETY: heap_5 returns blocks of at least the asked size, aligned to 16, and excludes concurrent callers itself.
+// An alignment it cannot give is answered with null, which the caller must handle.
+unsafe impl GlobalAlloc for KernelHeap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if layout.align() > ALIGNMENT {
+            return core::ptr::null_mut();
+        }
+        // SAFETY: the heap was set up before the first allocation (`init`).
+        unsafe { ffi::pvPortMalloc(layout.size()).cast() }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, _layout: Layout) {
+        // SAFETY: the caller passes a block that `alloc` returned.
+        unsafe { ffi::vPortFree(block.cast()) }
+    }
+}

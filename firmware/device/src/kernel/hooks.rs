@@ -1,0 +1,27 @@
+//! What the kernel calls back: idle, stack overflow, failed assertion.
+//! Hooks stop the firmware or wait; they never allocate.
+
+use core::ffi::{CStr, c_char, c_void};
+
+/// The idle task sleeps until the next interrupt.
+#[unsafe(no_mangle)]
+extern "C" fn vApplicationIdleHook() {
+    // SAFETY: waits for an interrupt; interrupts are enabled in the idle task.
+    unsafe { core::arch::asm!("wfi") };
+}
+
+/// A task's stack reached its end (configCHECK_FOR_STACK_OVERFLOW 2).
+#[unsafe(no_mangle)]
+extern "C" fn vApplicationStackOverflowHook(_task: *mut c_void, name: *const c_char) {
+    // SAFETY: the kernel passes the name inside the task's control block, which is terminated.
+    let name = unsafe { CStr::from_ptr(name) };
+    panic!("native stack overflow in task {name:?}");
+}
+
+/// configASSERT of the kernel failed.
+#[unsafe(no_mangle)]
+extern "C" fn espb_kernel_assert_failed(file: *const c_char, line: i32) -> ! {
+    // SAFETY: the kernel passes __FILE__.
+    let file = unsafe { CStr::from_ptr(file) };
+    panic!("FreeRTOS assertion failed at {file:?}:{line}");
+}

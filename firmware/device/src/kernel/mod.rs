@@ -1,0 +1,114 @@
+//! The FreeRTOS kernel: its C interface, and what a chip must add to it (trap vectors, tick, heap, hooks).
+//! No module, no host function and no peripheral besides the tick timer may appear here.
+
+pub mod ffi;
+pub mod heap;
+mod hooks;
+pub mod tick;
+pub mod trap;
+
+use core::ffi::{CStr, c_void};
+
+use ffi::{BaseType, TaskHandle, TickType, UBaseType};
+
+/// One tick is one millisecond (configTICK_RATE_HZ 1000).
+pub type Ticks = TickType;
+
+/// Priority of the link task: above every module task, so that Stop is always heard.
+pub const LINK_PRIORITY: UBaseType = 24;
+/// Highest priority that a module may give its tasks.
+pub const MODULE_PRIORITY_LIMIT: UBaseType = 22;
+
+/// A task could not be created: the heap has no room for its stack and control block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutOfMemory;
+
+/// Creates a task that runs `body(argument)` for ever.
+///
+/// `stack_bytes` is the native stack; `body` must not return.
+pub fn spawn(
+    body: extern "C" fn(*mut c_void),
+    name: &CStr,
+    stack_bytes: usize,
+    argument: *mut c_void,
+    priority: UBaseType,
+) -> Result<TaskHandle, OutOfMemory> {
+    let mut handle: TaskHandle = core::ptr::null_mut();
+    let depth = (stack_bytes / size_of::<u32>()) as UBaseType;
+    // SAFETY: the kernel copies the name; `handle` outlives the call; `body` follows the C calling convention.
+    let created = unsafe {
+        ffi::xTaskCreate(body, name.as_ptr(), depth, argument, priority, &raw mut handle)
+    };
+    if created == ffi::PD_PASS { Ok(handle) } else { Err(OutOfMemory) }
+}
+
+/// Blocks the calling task for `ticks` milliseconds.
+pub fn delay(ticks: Ticks) {
+    // SAFETY: called from tasks only; the scheduler runs there.
+    unsafe { ffi::vTaskDelay(ticks) }
+}
+
+/// Blocks the calling task until `period` milliseconds after `wake`, and moves `wake` there.
+pub fn delay_until(wake: &mut Ticks, period: Ticks) {
+    // SAFETY: `wake` is valid for the call; called from tasks only.
+    unsafe { ffi::xTaskDelayUntil(wake, period) };
+}
+
+/// Milliseconds since the scheduler started.
+pub fn tick_count() -> Ticks {
+    // SAFETY: reads one word of the kernel.
+    unsafe { ffi::xTaskGetTickCount() }
+}
+
+/// Whether the scheduler runs, so that the caller may block.
+pub fn scheduler_running() -> bool {
+    // SAFETY: reads kernel state only.
+    unsafe { ffi::xTaskGetSchedulerState() == ffi::TASK_SCHEDULER_RUNNING }
+}
+
+/// Whether interrupts are on: false in handlers, critical sections and before the start.
+pub fn interrupts_enabled() -> bool {
+    let status: u32;
+    // SAFETY: reads a CSR.
+    unsafe { core::arch::asm!("csrr {}, mstatus", out(reg) status) };
+    status & 8 != 0
+}
+
+/// Starts the scheduler; the stack of the caller becomes heap memory.
+pub fn start() -> ! {
+    // SAFETY: called once, from the start-up code, with the heap set up and interrupts of the kernel not yet enabled.
+    unsafe { ffi::vTaskStartScheduler() };
+    panic!("the scheduler returned: no memory for the idle or the timer task");
+}
+
+/// A kernel mutex with priority inheritance that lives for ever.
+pub struct Mutex(ffi::QueueHandle);
+
+// SAFETY: a kernel mutex is made to be shared between tasks.
+unsafe impl Send for Mutex {}
+// SAFETY: as above.
+unsafe impl Sync for Mutex {}
+
+impl Mutex {
+    /// Creates an unlocked mutex on the kernel's heap.
+    pub fn new() -> Result<Self, OutOfMemory> {
+        // SAFETY: allocates from the kernel's heap, which exists before any caller.
+        let handle = unsafe { ffi::xQueueCreateMutex(ffi::QUEUE_TYPE_MUTEX) };
+        if handle.is_null() { Err(OutOfMemory) } else { Ok(Self(handle)) }
+    }
+
+    /// Runs `body` with the mutex held. Before the scheduler starts there is nobody to exclude.
+    pub fn lock<R>(&self, body: impl FnOnce() -> R) -> R {
+        let locked = scheduler_running()
+            // SAFETY: the handle is valid for ever; the caller is a task since the scheduler runs.
+            && unsafe { ffi::xQueueSemaphoreTake(self.0, ffi::PORT_MAX_DELAY) } == ffi::PD_PASS;
+        let result = body();
+        if locked {
+            // SAFETY: this task holds the mutex.
+            let _: BaseType = unsafe {
+                ffi::xQueueGenericSend(self.0, core::ptr::null(), 0, ffi::QUEUE_SEND_TO_BACK)
+            };
+        }
+        result
+    }
+}

@@ -1,0 +1,17 @@
+//! The end of the firmware: says why on the console and stops. Module errors never come here; they are traps.
+
+use core::{fmt::Write, panic::PanicInfo};
+
+use crate::console::Emergency;
+
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    // SAFETY: turns interrupts off for good: nothing else runs from here on.
+    unsafe { core::arch::asm!("csrci mstatus, 8") };
+    // The result says nothing that could still be acted upon.
+    let _ = writeln!(Emergency, "\nespb firmware stopped: {info}");
+    loop {
+        // SAFETY: waits with interrupts off, which is the lowest power state without a reset.
+        unsafe { core::arch::asm!("wfi") };
+    }
+}

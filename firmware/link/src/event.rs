@@ -1,0 +1,188 @@
+//! What the device tells the host. Variants and fields are only ever appended: their order is the wire format.
+
+use heapless::Vec;
+use serde::{Deserialize, Serialize};
+
+/// Most frames of a backtrace that a trap report carries, innermost first.
+pub const MAX_BACKTRACE: usize = 16;
+
+/// Longest text of a field, in bytes; the device cuts longer ones at a character's end.
+pub const MAX_TEXT: usize = 256;
+
+/// A message from device to host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Event<'a> {
+    /// The device is up: sent once after boot and in answer to `Request::Hello`.
+    #[serde(borrow)]
+    Hello(Hello<'a>),
+    /// A module was verified and instantiated.
+    Loaded(Loaded),
+    /// A request was not carried out; nothing was left behind.
+    Refused(Refused<'a>),
+    /// The call begins.
+    Started,
+    /// The call returned, or the module called `exit`.
+    Exited(Exited),
+    /// The instance was stopped by an error of the module.
+    Trapped(Trapped<'a>),
+    /// The instance was ended by `Request::Stop`.
+    Stopped,
+    /// Answer to `Request::Stats`.
+    Stats(Stats),
+    /// Answer to `Request::Ping`.
+    Pong {
+        /// The request's token.
+        token: u32,
+    },
+}
+
+/// Who the device is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hello<'a> {
+    /// The firmware's [`crate::PROTOCOL`].
+    pub protocol: u16,
+    /// Chip name as in `--emulate`, for example `esp32c3`.
+    pub chip: &'a str,
+    /// Version of the firmware.
+    pub firmware: &'a str,
+    /// Free heap in bytes.
+    pub free_heap: u32,
+    /// Machine instructions from the start of the application to its first task.
+    pub boot_instructions: u64,
+    /// What the module slot holds.
+    pub slot: Slot,
+}
+
+/// What the module slot holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Slot {
+    /// There is no slot partition.
+    Missing,
+    /// The slot was never written, or was erased.
+    Empty,
+    /// The slot's header or checksum is wrong.
+    Corrupt,
+    /// A module whose checksum is right.
+    Module {
+        /// Its length in bytes.
+        length: u32,
+        /// Whether it starts at boot.
+        autostart: bool,
+    },
+}
+
+/// Costs of loading, in machine instructions and bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loaded {
+    /// Machine instructions spent on verifying and instantiating.
+    pub load_instructions: u64,
+    /// Linear memory.
+    pub linear_memory: u32,
+    /// RAM taken beside linear memory: instance, shadow stack, tables.
+    pub overhead: u32,
+    /// Free heap of the firmware afterwards.
+    pub free_heap: u32,
+}
+
+/// Why a request was not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused<'a> {
+    /// What kind of refusal.
+    pub kind: Refusal,
+    /// The stable number of the broken rule where `kind` is `Format`, else 0.
+    pub code: u8,
+    /// Byte offset in the module, where there is one.
+    pub offset: Option<u32>,
+    /// The reason in words.
+    pub reason: &'a str,
+}
+
+/// Kinds of refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refusal {
+    /// The request could not be read, or does not fit the device's state.
+    Request,
+    /// The slot holds no module.
+    Slot,
+    /// The verifier refused the module.
+    Format,
+    /// An import is unknown to this firmware or contradicts its contract.
+    Import,
+    /// There is not enough memory.
+    Memory,
+    /// The function to call does not exist or does not take these arguments.
+    Call,
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Exited {
+    /// Its result, or the argument of `exit`.
+    pub result: Value,
+    /// Machine instructions of the whole chip from `Started` to here.
+    pub instructions: u64,
+}
+
+/// A C value.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Value {
+    /// `void`
+    Void,
+    /// 32-bit integer or pointer.
+    I32(i32),
+    /// 64-bit integer.
+    I64(i64),
+    /// `float`
+    F32(f32),
+    /// `double`
+    F64(f64),
+}
+
+/// Why and where an instance was stopped.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trapped<'a> {
+    /// The stable number of the trap (specs/isa.md, "Traps").
+    pub code: u8,
+    /// The trap in words.
+    pub reason: &'a str,
+    /// The address, divisor or other value that caused it, where there is one.
+    pub value: Option<u32>,
+    /// Name of the task that ran the module code.
+    pub task: &'a str,
+    /// Where, innermost first.
+    pub backtrace: Vec<Frame, MAX_BACKTRACE>,
+    /// Machine instructions of the whole chip from `Started` to here.
+    pub instructions: u64,
+}
+
+/// A position in the module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frame {
+    /// Function index.
+    pub function: u16,
+    /// Word of the code section, counted from its start.
+    pub word: u32,
+}
+
+/// Counters of the firmware and of the running or last instance. Peaks are in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stats {
+    /// Machine instructions since the application started.
+    pub instructions: u64,
+    /// Peak of the module's private heap.
+    pub heap_peak: u32,
+    /// Peak of linear stack, summed over the instance's tasks.
+    pub linear_stack_peak: u32,
+    /// Peak of shadow stack, summed over the instance's tasks.
+    pub shadow_stack_peak: u32,
+    /// Beats of the firmware's heartbeat task, one each 10 ms.
+    pub heartbeats: u32,
+    /// Kernel ticks, one each millisecond.
+    pub ticks: u32,
+    /// Free heap of the firmware.
+    pub free_heap: u32,
+    /// The least free heap of the firmware since boot.
+    pub minimum_free_heap: u32,
+    /// Native stack of module tasks that was never used, the least over all of them that ended or were looked at.
+    pub native_stack_spare: u32,
+}
