@@ -4,7 +4,8 @@ use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use espb_format::container::{Module, RelocationKind, SectionKind};
+use espb_format::container::{RelocationKind, SectionKind};
+use espb_format::verifier::Verified;
 
 use crate::address::Region;
 use crate::backtrace::Frame;
@@ -86,7 +87,7 @@ struct Shared {
 
 /// A loaded module. It borrows the module's bytes, one block of memory and the host.
 pub struct Instance<'m> {
-    module: Module<'m>,
+    module: Verified<'m>,
     host: &'m dyn Host,
     linear: Region,
     constant: Region,
@@ -111,7 +112,7 @@ impl<'m> Instance<'m> {
     /// Loads a module into a block of memory: copies data, zeroes the rest, applies relocations, binds imports.
     ///
     /// [`Layout::of`] says how large the block should be; the instance takes as much of it as its limits allow.
-    pub fn new(module: Module<'m>, block: &'m mut [Granule], thunks: Thunks, host: &'m dyn Host) -> Result<Self, LoadError> {
+    pub fn new(module: Verified<'m>, block: &'m mut [Granule], thunks: Thunks, host: &'m dyn Host) -> Result<Self, LoadError> {
         let layout = Layout::of(&module, core::mem::size_of_val::<[Granule]>(block))?;
         if !module.bytes().as_ptr().addr().is_multiple_of(4) {
             return Err(LoadError::Alignment);
@@ -186,7 +187,7 @@ impl<'m> Instance<'m> {
     }
 
     /// The module.
-    pub fn module(&self) -> &Module<'m> {
+    pub fn module(&self) -> &Verified<'m> {
         &self.module
     }
 

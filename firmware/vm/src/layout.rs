@@ -21,6 +21,8 @@ impl Granule {
     pub const ZERO: Self = Self([0; 4]);
 }
 
+/// More than this is not looked at: no chip has it, and sums of sizes stay below 2³².
+const MOST_AVAILABLE: u32 = 1 << 31;
 /// Heap bytes that one word of a bitmap covers.
 const HEAP_PER_WORD: u32 = 32 * Granule::SIZE;
 /// Bytes of the two words (used, start of block) that describe them.
@@ -47,7 +49,7 @@ impl Layout {
     /// The layout in a block of at most `available` bytes: the heap gets what the module may use and the block has.
     pub fn of(module: &Module<'_>, available: usize) -> Result<Self, LoadError> {
         let limits = module.limits();
-        let available = u32::try_from(available).unwrap_or(u32::MAX) / Granule::SIZE * Granule::SIZE;
+        let available = u32::try_from(available).unwrap_or(u32::MAX).min(MOST_AVAILABLE) / Granule::SIZE * Granule::SIZE;
         let statics = module.static_size();
         // The format bounds the sum of the declared sizes at 2³⁰, so nothing here overflows.
         let bindings = module.import_count() as u32 * BINDING_SIZE;

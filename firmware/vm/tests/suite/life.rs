@@ -1,6 +1,7 @@
 //! Loading, what an instance costs, its heap, what it reports.
 
 use espb_format::container::Module;
+use espb_format::verifier::verify;
 use espb_vm::{Context, Granule, Instance, Layout, LoadError, Stacks, Thunks, TrapKind};
 
 use crate::common::{ModuleBuilder, TestHost, with_instance};
@@ -48,7 +49,7 @@ fn an_instance_costs_little_beyond_its_memory() {
 fn loading_names_what_is_missing() {
     let host = TestHost::default().with("known", |_| Ok(0));
     let bytes = nothing().import("known", ":").import("unknown", ":").callback(0).callback(0).finish();
-    let module = Module::parse(&bytes).expect("correct");
+    let module = verify(&Module::parse(&bytes).expect("correct")).expect("correct");
     let layout = Layout::of(&module, 1 << 20).expect("room");
     let mut block = vec![Granule::ZERO; layout.granules()];
     let enough = Thunks { first: 0x4200_0000, shift: 3, count: 2 };

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use espb_format::container::{Import, Module};
+use espb_format::verifier::verify;
 use espb_vm::{Context, Granule, Host, HostCall, HostFunction, Instance, Layout, Stacks, Thunks, Trap};
 
 use super::ModuleBuilder;
@@ -51,6 +52,7 @@ pub fn with_instance<R>(module: ModuleBuilder, host: &TestHost, test: impl FnOnc
     let place = unsafe { std::slice::from_raw_parts_mut(place.as_mut_ptr().cast::<u8>(), bytes.len()) };
     place.copy_from_slice(&bytes);
     let module = Module::parse(place).unwrap_or_else(|error| panic!("the test's module is refused: {error}"));
+    let module = verify(&module).unwrap_or_else(|error| panic!("the test's module is refused: {error}"));
     let layout = Layout::of(&module, 1 << 20).expect("a megabyte suffices");
     // What was there before must not show.
     let mut block = vec![Granule([0xa5a5_a5a5; 4]); layout.granules()];
