@@ -11,8 +11,8 @@ use crate::address::Region;
 use crate::backtrace::Frame;
 use crate::heap::{self, Heap, HeapUse};
 use crate::host::{Host, HostFunction};
-use crate::link::Link;
 use crate::layout::{Granule, Layout, LoadError};
+use crate::link::Link;
 use crate::memory::Memory;
 use crate::trap::{Trap, TrapKind};
 
@@ -112,7 +112,12 @@ impl<'m> Instance<'m> {
     /// Loads a module into a block of memory: copies data, zeroes the rest, applies relocations, binds imports.
     ///
     /// [`Layout::of`] says how large the block should be; the instance takes as much of it as its limits allow.
-    pub fn new(module: Verified<'m>, block: &'m mut [Granule], thunks: Thunks, host: &'m dyn Host) -> Result<Self, LoadError> {
+    pub fn new(
+        module: Verified<'m>,
+        block: &'m mut [Granule],
+        thunks: Thunks,
+        host: &'m dyn Host,
+    ) -> Result<Self, LoadError> {
         let layout = Layout::of(&module, core::mem::size_of_val::<[Granule]>(block))?;
         if !module.bytes().as_ptr().addr().is_multiple_of(4) {
             return Err(LoadError::Alignment);
@@ -145,7 +150,8 @@ impl<'m> Instance<'m> {
             // SAFETY: `Layout::of` counted one binding an import.
             unsafe { bindings.add(index).write(binding) };
         }
-        let mut shared = Shared { heap: heap::State::default(), fuel: None, stack_peak: 0, shadow_peak: 0, report: None };
+        let mut shared =
+            Shared { heap: heap::State::default(), fuel: None, stack_peak: 0, shadow_peak: 0, report: None };
         // SAFETY: two bitmaps of this many words lie at `bitmaps`, and nobody else knows of them yet.
         let words = unsafe { core::slice::from_raw_parts_mut(bitmaps, 2 * layout.bitmap_words()) };
         Heap::over(words, layout.heap / Granule::SIZE, &mut shared.heap).reserve_tail();

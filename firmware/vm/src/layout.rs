@@ -49,7 +49,8 @@ impl Layout {
     /// The layout in a block of at most `available` bytes: the heap gets what the module may use and the block has.
     pub fn of(module: &Module<'_>, available: usize) -> Result<Self, LoadError> {
         let limits = module.limits();
-        let available = u32::try_from(available).unwrap_or(u32::MAX).min(MOST_AVAILABLE) / Granule::SIZE * Granule::SIZE;
+        let available =
+            u32::try_from(available).unwrap_or(u32::MAX).min(MOST_AVAILABLE) / Granule::SIZE * Granule::SIZE;
         let statics = module.static_size();
         // The format bounds the sum of the declared sizes at 2³⁰, so nothing here overflows.
         let bindings = module.import_count() as u32 * BINDING_SIZE;
@@ -122,12 +123,17 @@ impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Memory { needed, available } => {
-                write!(f, "the module needs {needed} bytes of memory and there are {available}: lower its --heap minimum or --stack")
+                write!(
+                    f,
+                    "the module needs {needed} bytes of memory and there are {available}: lower its --heap minimum or --stack"
+                )
             }
             Self::Alignment => f.write_str("the module must lie at an address that is a multiple of 4"),
             Self::Code(bytes) => write!(f, "the module has {bytes} bytes of code; {} can be run", Link::MAX_CODE),
             Self::Import(index) => write!(f, "import {index} is no function of this host"),
-            Self::Thunks { needed, available } => write!(f, "the module needs {needed} callback thunks and {available} are free"),
+            Self::Thunks { needed, available } => {
+                write!(f, "the module needs {needed} callback thunks and {available} are free")
+            }
         }
     }
 }

@@ -18,7 +18,10 @@ pub(crate) struct Record {
 
 impl Program {
     pub(crate) fn of(module: &Verified<'_>) -> Self {
-        Self { code: module.section(SectionKind::Code).as_ptr(), functions: module.section(SectionKind::Functions).as_ptr().cast() }
+        Self {
+            code: module.section(SectionKind::Code).as_ptr(),
+            functions: module.section(SectionKind::Functions).as_ptr().cast(),
+        }
     }
 
     /// The instruction at a word of the code section.

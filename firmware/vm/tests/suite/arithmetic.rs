@@ -4,7 +4,8 @@ use espb_vm::{Context, Stacks, TrapKind};
 
 use crate::common::{ModuleBuilder, TestHost, run, with_instance};
 
-const WORDS: [u32; 14] = [0, 1, 2, 3, 31, 32, 33, 0x7f, 0x80, 0xffff, 0x8000_0000, 0x7fff_ffff, 0xffff_ffff, 0x1234_5678];
+const WORDS: [u32; 14] =
+    [0, 1, 2, 3, 31, 32, 33, 0x7f, 0x80, 0xffff, 0x8000_0000, 0x7fff_ffff, 0xffff_ffff, 0x1234_5678];
 const DOUBLES: [u64; 12] =
     [0, 1, 31, 32, 63, 64, 0xffff_ffff, 0x1_0000_0000, 1 << 63, (1 << 63) - 1, u64::MAX, 0x1234_5678_9abc_def0];
 
@@ -115,9 +116,18 @@ fn a_word_and_an_immediate() {
     ];
     for (name, immediates, expected) in operators {
         for immediate in *immediates {
-            sweep("i:i", &format!("{name} r9 r0 {immediate}\nret32 r9"), WORDS.map(|a| vec![a]), |arguments, result| {
-                assert_eq!(result, u64::from(expected(arguments[0], *immediate as u32)), "{name} {arguments:x?} {immediate}");
-            });
+            sweep(
+                "i:i",
+                &format!("{name} r9 r0 {immediate}\nret32 r9"),
+                WORDS.map(|a| vec![a]),
+                |arguments, result| {
+                    assert_eq!(
+                        result,
+                        u64::from(expected(arguments[0], *immediate as u32)),
+                        "{name} {arguments:x?} {immediate}"
+                    );
+                },
+            );
         }
     }
 }

@@ -19,11 +19,20 @@ fn branches_go_where_the_comparison_says() {
         for (a, b) in values.iter().flat_map(|a| values.map(|b| (*a, b))) {
             for suffix in ["", ".w"] {
                 let text = format!("{name}{suffix} r0 r1 there\nldi r9 1\nret32 r9\nthere:\nldi r9 2\nret32 r9");
-                assert_eq!(run("ii:i", &text, &[a, b]), Ok(if taken(a, b) { 2 } else { 1 }), "{name}{suffix} {a:#x} {b:#x}");
+                assert_eq!(
+                    run("ii:i", &text, &[a, b]),
+                    Ok(if taken(a, b) { 2 } else { 1 }),
+                    "{name}{suffix} {a:#x} {b:#x}"
+                );
                 let immediate = b as i32;
                 if (-128..128).contains(&immediate) {
-                    let text = format!("{name}i{suffix} r0 {immediate} there\nldi r9 1\nret32 r9\nthere:\nldi r9 2\nret32 r9");
-                    assert_eq!(run("ii:i", &text, &[a, b]), Ok(if taken(a, b) { 2 } else { 1 }), "{name}i{suffix} {a:#x} {b:#x}");
+                    let text =
+                        format!("{name}i{suffix} r0 {immediate} there\nldi r9 1\nret32 r9\nthere:\nldi r9 2\nret32 r9");
+                    assert_eq!(
+                        run("ii:i", &text, &[a, b]),
+                        Ok(if taken(a, b) { 2 } else { 1 }),
+                        "{name}i{suffix} {a:#x} {b:#x}"
+                    );
                 }
             }
         }
@@ -62,7 +71,12 @@ fn calls_nest_and_return() {
 #[test]
 fn a_call_keeps_the_callers_registers_and_stack() {
     let main = "stsp32 r0 3\nldi r4 3\nldi r5 4\ncall r4 1\nldsp32 r6 3\nadd r0 r0 r6\nadd r0 r0 r4\nret32 r0";
-    let module = ModuleBuilder::new().function("i:i", 8, 16, main).function("ii:i", 3, 32, "stsp32 r1 0\nmul r0 r0 r1\nldi r2 99\nret32 r0");
+    let module = ModuleBuilder::new().function("i:i", 8, 16, main).function(
+        "ii:i",
+        3,
+        32,
+        "stsp32 r1 0\nmul r0 r0 r1\nldi r2 99\nret32 r0",
+    );
     assert_eq!(outcome(module, &TestHost::default(), &[1000]), Ok(2012));
 }
 
@@ -104,7 +118,8 @@ fn alloca_moves_the_stack_pointer_and_spset_restores_it() {
     }
     // Above its own frame, below the stack, or askew.
     for offset in [16, 1024, -1024i32, 8, -8] {
-        let trap = run("i:", "adsp r4 0\nadd r4 r4 r0\nspset r4\nret", &[offset as u32]).expect_err("never had this value");
+        let trap =
+            run("i:", "adsp r4 0\nadd r4 r4 r0\nspset r4\nret", &[offset as u32]).expect_err("never had this value");
         assert_eq!(trap.kind, TrapKind::StackPointer, "{offset}");
     }
 }
@@ -155,7 +170,11 @@ fn the_report_holds_the_frames() {
         let context = Context::new(instance, &mut shadow, Stacks::Main, 1).expect("the main stack is free");
         context.call(0, &[]).expect_err("unreachable");
         let report = instance.report().expect("it has trapped");
-        let expected = [Frame { function: 2, offset: 28 + 4 }, Frame { function: 1, offset: 16 }, Frame { function: 0, offset: 4 }];
+        let expected = [
+            Frame { function: 2, offset: 28 + 4 },
+            Frame { function: 1, offset: 16 },
+            Frame { function: 0, offset: 4 },
+        ];
         assert_eq!(report.frames(), expected);
         assert_eq!((report.trap.function, report.trap.offset), (2, 32));
     });
@@ -181,7 +200,8 @@ fn fuel_pays_for_backward_branches_and_calls_to_the_unit() {
             if cost > 0 {
                 instance.set_fuel(Some(cost - 1));
                 let mut shadow = vec![0; 256];
-                let context = Context::new(instance, &mut shadow, Stacks::Main, 1).expect("the main stack is free again");
+                let context =
+                    Context::new(instance, &mut shadow, Stacks::Main, 1).expect("the main stack is free again");
                 assert_eq!(context.call(0, &arguments).map_err(|trap| trap.kind), Err(TrapKind::OutOfFuel));
             }
         });

@@ -1,7 +1,7 @@
 //! Host functions, callbacks, and host functions that call back.
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use espb_vm::{Context, Frame, Stacks, Trap, TrapKind};
 
@@ -18,7 +18,11 @@ fn arguments_and_results_of_each_width_cross() {
         .with("word", |call| Ok(u64::from(call.word(0)) | 0xdead << 32))
         .with("nothing", |_| Ok(u64::MAX));
     let text = "ldi r4 1\nldi64 r5 -2\nldi r7 3\nldi r8 4\ncallh r4 0\naddi64 r4 r4 1\nmov64 r6 r4\ncallh r6 1\nmov r8 r6\nldi r9 5\ncallh r8 2\nadd64 r4 r4 r6\nret64 r4";
-    let module = ModuleBuilder::new().import("mix", "ilfi:l").import("word", "i:i").import("nothing", ":").function(":l", 16, 0, text);
+    let module = ModuleBuilder::new()
+        .import("mix", "ilfi:l")
+        .import("word", "i:i")
+        .import("nothing", ":")
+        .function(":l", 16, 0, text);
     // 1 − 2 + 3 + 4 + 1 = 7; the second import gives its word 7 and leaves the slot above as it was: 0.
     assert_eq!(outcome(module, &host, &[]), Ok(14));
 }
@@ -50,7 +54,12 @@ fn host_functions_reach_the_modules_memory_and_nothing_else() {
     let module = |address: &str| {
         let mut module = ModuleBuilder::new().import("twice", "ii:i");
         module.constants = b"Hi!\0".to_vec();
-        module.function("i:i", 8, 0, &format!("{address}\nadram r3 0\ncallh r2 0\nldg32 r4 0\nmuli r2 r2 0\nadd r2 r2 r4\nret32 r2"))
+        module.function(
+            "i:i",
+            8,
+            0,
+            &format!("{address}\nadram r3 0\ncallh r2 0\nldg32 r4 0\nmuli r2 r2 0\nadd r2 r2 r4\nret32 r2"),
+        )
     };
     assert_eq!(outcome(module("adro r2 0"), &host, &[0]), Ok(u32::from_le_bytes(*b"Hi!H").into()));
     let trap = outcome(module("mov r2 r0"), &host, &[0x3c20_0004]).expect_err("past the constants");
@@ -62,7 +71,10 @@ fn a_string_without_an_end_is_a_trap() {
     let mut module = ModuleBuilder::new().function(":", 1, 0, "ret");
     module.constants = b"Hi".to_vec();
     with_instance(module, &TestHost::default(), |instance| {
-        assert_eq!(instance.memory().string_length(instance.constant_address()).map_err(|trap| trap.kind), Err(TrapKind::Load));
+        assert_eq!(
+            instance.memory().string_length(instance.constant_address()).map_err(|trap| trap.kind),
+            Err(TrapKind::Load)
+        );
     });
 }
 
@@ -73,11 +85,12 @@ fn host_functions_end_the_instance() {
         .with("abort", |_| Err(Trap::new(TrapKind::Abort, 0)))
         .with("picky", |call| Err(call.violation(1, call.word(1))));
     let module = |import| {
-        ModuleBuilder::new()
-            .import("exit", "i:")
-            .import("abort", "i:")
-            .import("picky", "ii:")
-            .function(":", 4, 0, &format!("ldi r2 -3\nldi r3 9\ncallh r2 {import}\nret"))
+        ModuleBuilder::new().import("exit", "i:").import("abort", "i:").import("picky", "ii:").function(
+            ":",
+            4,
+            0,
+            &format!("ldi r2 -3\nldi r3 9\ncallh r2 {import}\nret"),
+        )
     };
     assert_eq!(outcome(module(0), &host, &[]).map_err(|trap| trap.exit_code()), Err(Some(-3)));
     assert_eq!(outcome(module(1), &host, &[]).map_err(|trap| (trap.kind, trap.offset)), Err((TrapKind::Abort, 8)));
@@ -88,7 +101,11 @@ fn host_functions_end_the_instance() {
 /// `main` calls the host, which calls back its argument's thunk with its argument plus one.
 fn bouncing(callback: &str) -> ModuleBuilder {
     let main = "stsp32 r0 0\nldi r5 50\nmov r6 r0\nadfn r7 0\nmov r8 r0\ncallh r7 0\nadd r5 r5 r6\nldsp32 r6 0\nadd r5 r5 r6\nadd r5 r5 r7\nret32 r5";
-    ModuleBuilder::new().import("bounce", "ii:i").function("i:i", 10, 16, main).function("i:i", 12, 32, callback).callback(1)
+    ModuleBuilder::new()
+        .import("bounce", "ii:i")
+        .function("i:i", 10, 16, main)
+        .function("i:i", 12, 32, callback)
+        .callback(1)
 }
 
 fn bouncing_host() -> TestHost {
@@ -140,12 +157,32 @@ fn callbacks_that_nest_without_end_are_a_trap() {
 }
 
 #[test]
+fn a_callback_pays_from_the_same_fuel() {
+    // The callback takes 9 backward branches, the host call itself nothing.
+    let callback = "ldi r1 10\nagain:\naddi r1 r1 -1\nbnez r1 again\nret32 r0";
+    for (fuel, kind) in [(9, None), (8, Some(TrapKind::OutOfFuel))] {
+        with_instance(bouncing(callback), &bouncing_host(), |instance| {
+            instance.set_fuel(Some(fuel));
+            let mut shadow = vec![0; 256];
+            let context = Context::new(instance, &mut shadow, Stacks::Main, 2).expect("the main stack is free");
+            assert_eq!(context.call(0, &[7]).err().map(|trap| trap.kind), kind);
+            drop(context);
+            assert_eq!(instance.fuel(), Some(0));
+        });
+    }
+}
+
+#[test]
 fn entries_that_do_not_fit_are_refused() {
     for (function, arguments) in [(0, &[][..]), (0, &[1, 2]), (2, &[1]), (u16::MAX, &[])] {
         with_instance(bouncing("ret32 r0"), &bouncing_host(), |instance| {
-        let mut shadow = vec![0; 256];
-        let context = Context::new(instance, &mut shadow, Stacks::Main, 2).expect("the main stack is free");
-        assert_eq!(context.call(function, arguments).map_err(|trap| trap.kind), Err(TrapKind::Entry), "{function} {arguments:?}");
+            let mut shadow = vec![0; 256];
+            let context = Context::new(instance, &mut shadow, Stacks::Main, 2).expect("the main stack is free");
+            assert_eq!(
+                context.call(function, arguments).map_err(|trap| trap.kind),
+                Err(TrapKind::Entry),
+                "{function} {arguments:?}"
+            );
         });
     }
 }
@@ -156,12 +193,17 @@ fn tasks_share_memory_and_heap_but_no_stack() {
     let turns = Arc::new(AtomicU32::new(0));
     let host = TestHost::default().with("yield", move |_| {
         turns.fetch_add(1, Ordering::SeqCst);
-        while turns.load(Ordering::SeqCst) % 2 != 0 {
+        while !turns.load(Ordering::SeqCst).is_multiple_of(2) {
             std::thread::yield_now();
         }
         Ok(0)
     });
-    let module = ModuleBuilder::new().import("yield", ":").function("i:i", 8, 64, "stsp32 r0 5\ncallh r2 0\nldsp32 r1 5\nret32 r1");
+    let module = ModuleBuilder::new().import("yield", ":").function(
+        "i:i",
+        8,
+        64,
+        "stsp32 r0 5\ncallh r2 0\nldsp32 r1 5\nret32 r1",
+    );
     with_instance(module, &host, |instance| {
         std::thread::scope(|scope| {
             let tasks = [Stacks::Main, Stacks::Heap(256)].map(|stacks| {

@@ -24,7 +24,10 @@ fn the_heap_takes_what_there_is_between_its_limits() {
             Ok(layout) => {
                 assert!(layout.block as usize <= available && layout.heap >= 1000 && layout.heap >= last);
                 // All but the bitmaps (1/64), their padding and the rest of a granule.
-                assert!(layout.heap as usize + layout.heap as usize / 64 + 64 > available - 1296, "{available}: {layout:?}");
+                assert!(
+                    layout.heap as usize + layout.heap as usize / 64 + 64 > available - 1296,
+                    "{available}: {layout:?}"
+                );
                 assert_eq!(Layout::of(&module, layout.block as usize), Ok(layout));
                 last = layout.heap;
             }
@@ -55,7 +58,10 @@ fn loading_names_what_is_missing() {
     let enough = Thunks { first: 0x4200_0000, shift: 3, count: 2 };
     assert_eq!(Instance::new(module, &mut block, enough, &host).err(), Some(LoadError::Import(1)));
     let few = Thunks { count: 1, ..enough };
-    assert_eq!(Instance::new(module, &mut block, few, &host).err(), Some(LoadError::Thunks { needed: 2, available: 1 }));
+    assert_eq!(
+        Instance::new(module, &mut block, few, &host).err(),
+        Some(LoadError::Thunks { needed: 2, available: 1 })
+    );
     let least = Layout::of(&module, 0).err();
     let Some(LoadError::Memory { needed, available: 0 }) = least else { panic!("{least:?}") };
     assert!(Layout::of(&module, needed as usize).is_ok() && Layout::of(&module, needed as usize - 16).is_err());
@@ -80,7 +86,10 @@ fn the_heap_gives_distinct_blocks_and_refuses_misuse() {
         assert_eq!(instance.reallocate(moved, 1 << 20), Ok(None));
         assert_eq!(instance.block_size(moved), Ok(208));
         for wrong in [first, moved + 1, moved + 16, instance.linear_address(), 1, u32::MAX] {
-            assert_eq!(instance.release(wrong).map_err(|trap| (trap.kind, trap.value)), Err((TrapKind::HeapMisuse, wrong)));
+            assert_eq!(
+                instance.release(wrong).map_err(|trap| (trap.kind, trap.value)),
+                Err((TrapKind::HeapMisuse, wrong))
+            );
             assert_eq!(instance.reallocate(wrong, 1).map_err(|trap| trap.kind), Err(TrapKind::HeapMisuse));
         }
         assert_eq!(instance.release(0), Ok(()));
@@ -105,7 +114,12 @@ fn memory_from_calloc_is_zero_though_it_was_used_before() {
 
 #[test]
 fn the_peaks_of_both_stacks_are_seen_after_the_task() {
-    let module = ModuleBuilder::new().function("i:", 8, 128, "adsp r4 0\nst32 r0 r4 2\ncall r4 1\nret").function(":", 4, 0, "ldi r3 1\nret");
+    let module = ModuleBuilder::new().function("i:", 8, 128, "adsp r4 0\nst32 r0 r4 2\ncall r4 1\nret").function(
+        ":",
+        4,
+        0,
+        "ldi r3 1\nret",
+    );
     with_instance(module, &TestHost::default(), |instance| {
         let mut shadow = vec![u32::MAX; 256];
         let context = Context::new(instance, &mut shadow, Stacks::Main, 1).expect("the main stack is free");

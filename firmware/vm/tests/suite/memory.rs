@@ -1,7 +1,7 @@
 //! Loads and stores, their limits, and the initial contents of memory.
 
 use espb_format::container::RelocationKind;
-use espb_vm::{TrapKind, Trap};
+use espb_vm::{Trap, TrapKind};
 
 use crate::common::{ModuleBuilder, TestHost, outcome, run, with_instance};
 
@@ -51,7 +51,7 @@ fn loads_of_each_width_from_linear_memory_and_constants() {
 fn stores_of_each_width_leave_their_neighbours_alone() {
     let value = "ldi.w r0 0x44332211\nldi.w r1 0x88776655\nldi r7 1";
     let all = [
-        ("st8 r0 r8 8", 0x11u64 << 0),
+        ("st8 r0 r8 8", 0x11u64),
         ("st16 r0 r8 4", 0x2211),
         ("st32 r0 r8 2", 0x4433_2211),
         ("st64 r0 r8 1", 0x8877_6655_4433_2211),
@@ -67,7 +67,11 @@ fn stores_of_each_width_leave_their_neighbours_alone() {
         ("addi r8 r8 9\nst32 r0 r8 0", 0x44_3322_1100),
     ];
     for (text, expected) in all {
-        assert_eq!(result(":l", &format!("{value}\nadram r8 0\n{text}\nldg64 r9 1\nret64 r9"), &[]), Ok(expected), "{text}");
+        assert_eq!(
+            result(":l", &format!("{value}\nadram r8 0\n{text}\nldg64 r9 1\nret64 r9"), &[]),
+            Ok(expected),
+            "{text}"
+        );
         let before = result(":l", &format!("{value}\nadram r8 0\n{text}\nldg64 r9 0\nret64 r9"), &[]);
         assert_eq!(before, Ok(0x8887_8685_8483_8281), "{text}");
     }
@@ -75,7 +79,13 @@ fn stores_of_each_width_leave_their_neighbours_alone() {
 
 #[test]
 fn direct_loads_of_statics_and_the_frame() {
-    let all = [("ldg8s r9 1", 0xffff_ff82u64), ("ldg8 r9 1", 0x82), ("ldg16s r9 1", 0xffff_8483), ("ldg16 r9 1", 0x8483), ("ldg32 r9 1", 0x8887_8685)];
+    let all = [
+        ("ldg8s r9 1", 0xffff_ff82u64),
+        ("ldg8 r9 1", 0x82),
+        ("ldg16s r9 1", 0xffff_8483),
+        ("ldg16 r9 1", 0x8483),
+        ("ldg32 r9 1", 0x8887_8685),
+    ];
     for (text, expected) in all {
         assert_eq!(result(":i", &format!("{text}\nret32 r9"), &[]), Ok(expected), "{text}");
     }
@@ -88,9 +98,15 @@ fn an_address_outside_is_a_trap_with_its_place() {
     // Linear memory: 8 bytes of data and 256 of bss rounded up, 1024 of stack, 4096 of heap.
     let end = 0x3fc8_0000 + 272 + 1024 + 4096;
     for address in [0, 4, 0x3fc8_0000 - 1, end, 0x3c20_0000 - 1, 0x3c20_0008, u32::MAX] {
-        for (text, kind) in [("ld8 r9 r0 0", TrapKind::Load), ("ld32 r9 r0 0", TrapKind::Load), ("st8 r9 r0 0", TrapKind::Store)] {
+        for (text, kind) in
+            [("ld8 r9 r0 0", TrapKind::Load), ("ld32 r9 r0 0", TrapKind::Load), ("st8 r9 r0 0", TrapKind::Store)]
+        {
             let trap = result("i:i", &format!("mov r1 r1\n{text}\nret32 r9"), &[address]).expect_err("outside");
-            assert_eq!((trap.kind, trap.value, trap.function, trap.offset), (kind, address, 0, 4), "{text} {address:#x}");
+            assert_eq!(
+                (trap.kind, trap.value, trap.function, trap.offset),
+                (kind, address, 0, 4),
+                "{text} {address:#x}"
+            );
         }
     }
     assert!(result("i:i", "ld8 r9 r0 0\nst8 r9 r0 0\nret32 r9", &[end - 1]).is_ok());
@@ -107,7 +123,8 @@ fn an_access_across_the_end_reaches_nothing_but_padding() {
     with_instance(module, &TestHost::default(), |instance| {
         let before: Vec<_> = (0..4).map(|_| instance.allocate(16)).collect();
         let mut shadow = [0; 64];
-        let context = espb_vm::Context::new(instance, &mut shadow, espb_vm::Stacks::Main, 1).expect("the main stack is free");
+        let context =
+            espb_vm::Context::new(instance, &mut shadow, espb_vm::Stacks::Main, 1).expect("the main stack is free");
         context.call(0, &[end - 1]).expect("starts inside");
         for block in before {
             instance.release(block.expect("the heap is empty")).expect("the bitmaps are whole");
@@ -133,18 +150,27 @@ fn blocks_of_memory() {
     ] {
         for (address, length) in [(0x3fc8_0000u32, 1 << 20), (0, 1), (0x3fc8_0004, u32::MAX)] {
             let trap = result("ii:", &format!("adram r8 0\n{text}\nret"), &[address, length]).expect_err("outside");
-            assert!(trap.kind == kind || text.starts_with("memmove") && length > 8, "{text} {address:#x} {length:#x}: {trap}");
+            assert!(
+                trap.kind == kind || text.starts_with("memmove") && length > 8,
+                "{text} {address:#x} {length:#x}: {trap}"
+            );
         }
     }
 }
 
 #[test]
 fn addresses_in_the_data_are_relocated() {
-    let mut module = ModuleBuilder::new().function("i:i", 16, 0, "adram r8 0\nldx32 r9 r8 r0\nret32 r9").callback(0).callback(0);
+    let mut module =
+        ModuleBuilder::new().function("i:i", 16, 0, "adram r8 0\nldx32 r9 r8 r0\nret32 r9").callback(0).callback(0);
     // An odd offset too: packed structs hold pointers.
-    module.data = [&12u32.to_le_bytes()[..], &3u32.to_le_bytes(), &1u32.to_le_bytes(), &[0xee], &5u32.to_le_bytes()].concat();
-    module.relocations =
-        vec![(0, RelocationKind::Linear), (4, RelocationKind::Constant), (8, RelocationKind::Callback), (13, RelocationKind::Linear)];
+    module.data =
+        [&12u32.to_le_bytes()[..], &3u32.to_le_bytes(), &1u32.to_le_bytes(), &[0xee], &5u32.to_le_bytes()].concat();
+    module.relocations = vec![
+        (0, RelocationKind::Linear),
+        (4, RelocationKind::Constant),
+        (8, RelocationKind::Callback),
+        (13, RelocationKind::Linear),
+    ];
     with_instance(module, &TestHost::default(), |instance| {
         let word = |offset| instance.memory().read_word(instance.linear_address() + offset);
         assert_eq!(word(0), Ok(instance.linear_address() + 12));
@@ -156,5 +182,8 @@ fn addresses_in_the_data_are_relocated() {
 
 #[test]
 fn memory_that_nobody_wrote_reads_as_zero() {
-    assert_eq!(run("i:i", "adram r8 0\nldx32 r9 r8 r0\nadsp r8 0\nldx32 r10 r8 r0\nor r9 r9 r10\nret32 r9", &[9]), Ok(0));
+    assert_eq!(
+        run("i:i", "adram r8 0\nldx32 r9 r8 r0\nadsp r8 0\nldx32 r10 r8 r0\nor r9 r9 r10\nret32 r9", &[9]),
+        Ok(0)
+    );
 }

@@ -27,7 +27,8 @@ pub fn signature(text: &str) -> Signature {
 
 /// The words of a function.
 fn assemble(text: &str) -> Vec<u32> {
-    let lines: Vec<&str> = text.lines().map(|line| line.split(';').next().unwrap_or("").trim()).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<&str> =
+        text.lines().map(|line| line.split(';').next().unwrap_or("").trim()).filter(|line| !line.is_empty()).collect();
     let mut labels = HashMap::new();
     let mut position = 0;
     for line in &lines {
@@ -56,7 +57,8 @@ fn assemble(text: &str) -> Vec<u32> {
             .collect();
         assert_eq!(operands.len(), line.split_whitespace().count() - 1, "{line}: too many operands");
         switch = here;
-        let encoded = Instruction::new(opcode(line), &operands).encode().unwrap_or_else(|error| panic!("{line}: {error:?}"));
+        let encoded =
+            Instruction::new(opcode(line), &operands).encode().unwrap_or_else(|error| panic!("{line}: {error:?}"));
         words.push(encoded.word);
         words.extend(encoded.extension);
     }
@@ -65,7 +67,10 @@ fn assemble(text: &str) -> Vec<u32> {
 
 fn opcode(line: &str) -> Opcode {
     let mnemonic = line.split_whitespace().next().unwrap_or("");
-    *Opcode::ALL.iter().find(|opcode| opcode.mnemonic() == mnemonic).unwrap_or_else(|| panic!("{mnemonic} is no instruction"))
+    *Opcode::ALL
+        .iter()
+        .find(|opcode| opcode.mnemonic() == mnemonic)
+        .unwrap_or_else(|| panic!("{mnemonic} is no instruction"))
 }
 
 fn number(token: &str) -> i64 {
@@ -146,14 +151,23 @@ impl ModuleBuilder {
             .section(SectionKind::Signatures, self.signatures.iter().flat_map(Signature::encode).collect())
             .section(SectionKind::Imports, imports)
             .section(SectionKind::Strings, strings)
-            .section(SectionKind::Functions, self.functions.iter().flat_map(|(function, _)| function.encode()).collect())
+            .section(
+                SectionKind::Functions,
+                self.functions.iter().flat_map(|(function, _)| function.encode()).collect(),
+            )
             .section(SectionKind::Callbacks, self.callbacks.iter().flat_map(half).collect())
-            .section(SectionKind::Code, self.functions.iter().flat_map(|(_, words)| words.iter().copied().flat_map(word)).collect())
+            .section(
+                SectionKind::Code,
+                self.functions.iter().flat_map(|(_, words)| words.iter().copied().flat_map(word)).collect(),
+            )
             .section(SectionKind::Constants, self.constants)
             .section(SectionKind::Data, self.data)
             .section(
                 SectionKind::Relocations,
-                self.relocations.iter().flat_map(|(offset, kind)| word(Relocation { offset: *offset, kind: *kind }.encode())).collect(),
+                self.relocations
+                    .iter()
+                    .flat_map(|(offset, kind)| word(Relocation { offset: *offset, kind: *kind }.encode()))
+                    .collect(),
             );
         writer.finish()
     }

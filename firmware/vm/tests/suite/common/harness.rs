@@ -18,7 +18,11 @@ pub struct TestHost {
 }
 
 impl TestHost {
-    pub fn with(mut self, name: &'static str, function: impl Fn(&mut HostCall<'_>) -> Result<u64, Trap> + Sync + 'static) -> Self {
+    pub fn with(
+        mut self,
+        name: &'static str,
+        function: impl Fn(&mut HostCall<'_>) -> Result<u64, Trap> + Sync + 'static,
+    ) -> Self {
         self.functions.push((name, Box::new(function)));
         self
     }
@@ -57,7 +61,8 @@ pub fn with_instance<R>(module: ModuleBuilder, host: &TestHost, test: impl FnOnc
     // What was there before must not show.
     let mut block = vec![Granule([0xa5a5_a5a5; 4]); layout.granules()];
     let thunks = Thunks { first: 0x4200_1000, shift: 3, count: module.callback_count() as u16 };
-    let instance = Instance::new(module, &mut block, thunks, host).unwrap_or_else(|error| panic!("the test's module does not load: {error}"));
+    let instance = Instance::new(module, &mut block, thunks, host)
+        .unwrap_or_else(|error| panic!("the test's module does not load: {error}"));
     test(&instance)
 }
 
