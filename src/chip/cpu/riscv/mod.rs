@@ -103,7 +103,8 @@ impl<B: Bus> Shared<B> {
     fn look_at_bus(&mut self) {
         self.ticks_per_cycle = self.bus.ticks_per_cycle();
         self.line_pending = self.bus.interrupt(self.now).is_some();
-        self.stop_at = if self.bus.has_request(self.now) { 0 } else { self.deadline.min(self.bus.next_event(self.now)) };
+        self.stop_at =
+            if self.bus.has_request(self.now) { 0 } else { self.deadline.min(self.bus.next_event(self.now)) };
     }
 }
 
@@ -235,7 +236,9 @@ impl<B: Bus> RiscV<B> {
             Some((access, base, offset)) => {
                 let address = self.register(base).wrapping_add_signed(offset);
                 match access {
-                    Access::Load => self.raise(cause::LOAD_ACCESS, pc, address, "a load from an address without memory"),
+                    Access::Load => {
+                        self.raise(cause::LOAD_ACCESS, pc, address, "a load from an address without memory")
+                    }
                     Access::Store => {
                         self.raise(cause::STORE_ACCESS, pc, address, "a store to an address without writable memory")
                     }
@@ -327,10 +330,7 @@ impl<B: Bus> Cpu for RiscV<B> {
         self.pc = pc;
         self.asleep = false;
         self.set_control(RegisterRISCV::X2, stack);
-        self.set_control(
-            RegisterRISCV::MSTATUS,
-            MSTATUS_MPP_MACHINE | if interrupts { MSTATUS_MIE } else { 0 },
-        );
+        self.set_control(RegisterRISCV::MSTATUS, MSTATUS_MPP_MACHINE | if interrupts { MSTATUS_MIE } else { 0 });
         Ok(())
     }
 

@@ -206,7 +206,8 @@ impl Uart {
     }
 
     fn timeout_at(&self) -> Ticks {
-        if self.timeout_reported || self.receive.is_empty() || self.registers.get(CONF1) & CONF1_RX_TIMEOUT_ENABLE == 0 {
+        if self.timeout_reported || self.receive.is_empty() || self.registers.get(CONF1) & CONF1_RX_TIMEOUT_ENABLE == 0
+        {
             return NEVER;
         }
         let bits = u64::from(self.registers.get(MEM_CONF) >> 16 & 0x3ff);
