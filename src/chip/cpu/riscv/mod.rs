@@ -44,6 +44,8 @@ const NO_END: u64 = 1;
 struct Shared<B> {
     bus: B,
     now: Ticks,
+    /// The latest time that the chip has been told.
+    told: Ticks,
     /// Blocks beginning at or after this moment are not run.
     stop_at: Ticks,
     deadline: Ticks,
@@ -82,10 +84,11 @@ impl<B: Bus> Shared<B> {
         self.block = (address, cost);
     }
 
-    /// Takes the instructions that an exception cut off back out of the account.
+    /// Takes the instructions that an exception cut off back out of the account. Time never falls behind what the chip has
+    /// been told already.
     fn refund(&mut self, instructions: u32) {
         let instructions = u64::from(instructions);
-        self.now -= instructions * self.ticks_per_cycle;
+        self.now = self.now.saturating_sub(instructions * self.ticks_per_cycle).max(self.told);
         self.instructions -= instructions;
         self.cycles -= instructions;
         // A cut-off block did not reach its last instruction.
@@ -101,6 +104,7 @@ impl<B: Bus> Shared<B> {
 
     /// Looks at the chip again, after anything that may have changed it.
     fn look_at_bus(&mut self) {
+        self.told = self.now;
         self.ticks_per_cycle = self.bus.ticks_per_cycle();
         self.line_pending = self.bus.interrupt(self.now).is_some();
         self.stop_at =
