@@ -4,8 +4,10 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Deserializer, Serialize};
+
 /// Where a diagnostic points.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Place {
     /// A file as a whole.
     File(String),
@@ -19,8 +21,11 @@ pub enum Place {
     None,
 }
 
+/// A stable code of a diagnostic: `espb::stage::name`.
+pub type Code = &'static str;
+
 /// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Severity {
     /// Nothing is produced.
     Error,
@@ -29,10 +34,11 @@ pub enum Severity {
 }
 
 /// One thing to tell the user.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnostic {
-    /// Stable code, e.g. `espb::build::unknown_import`.
-    pub code: &'static str,
+    /// Stable code, e.g. `espb::contracts::unknown_import`.
+    #[serde(deserialize_with = "code")]
+    pub code: Code,
     /// Error or warning.
     pub severity: Severity,
     /// What is wrong, in one sentence without a full stop.
@@ -43,14 +49,19 @@ pub struct Diagnostic {
     pub help: String,
 }
 
+/// A code that came from another process. Codes are few and short, and last as long as this process.
+fn code<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Code, D::Error> {
+    String::deserialize(deserializer).map(|code| &*code.leak())
+}
+
 impl Diagnostic {
     /// An error at `place`.
-    pub fn error(code: &'static str, message: impl Into<String>, place: Place, help: impl Into<String>) -> Self {
+    pub fn error(code: Code, message: impl Into<String>, place: Place, help: impl Into<String>) -> Self {
         Self { code, severity: Severity::Error, message: message.into(), place, help: help.into() }
     }
 
     /// A warning at `place`.
-    pub fn warning(code: &'static str, message: impl Into<String>, place: Place, help: impl Into<String>) -> Self {
+    pub fn warning(code: Code, message: impl Into<String>, place: Place, help: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(code, message, place, help) }
     }
 }

@@ -2,4 +2,11 @@
 //!
 //! One folder a stage; docs/architecture.md is the map.
 
+#[cfg(feature = "emulate")]
+pub mod chip;
+pub mod cli;
+pub mod contracts;
+pub mod device;
 pub mod diagnostic;
+pub mod ir;
+pub mod translate;

@@ -1,0 +1,83 @@
+# Everything from a fresh Debian 12 with Rust, git and make: `make demo`, then `make test`.
+# Cargo tracks what Rust code depends on; the rules here order its runs and track the rest.
+
+CHIP := esp32c3
+TARGET := riscv32imc-unknown-none-elf
+ESPB := target/release/espb
+IMAGE := build/firmware/$(CHIP)
+ESPTOOL := build/venv/bin/esptool
+
+# FIRMWARE_RUSTC may name a Rust compiler for this target, at least 1.95; otherwise `make toolchain` provides one.
+RUSTC_FOR_TARGET = $(or $(FIRMWARE_RUSTC),$(CURDIR)/build/toolchain/bin/rustc)
+
+# What compiles the fixtures; IR_FLAGS are added to the flags in fixtures/compile.
+CC_IR ?= clang-22
+IR_FLAGS ?=
+FIXTURE_IR := $(patsubst fixtures/%.c,build/fixtures/%.ll,$(wildcard fixtures/*/*.c))
+
+# Debian packages: LLVM as a static library for the translator; clang and lld for C; cmake, pkg-config and libclang for Unicorn;
+# venv for the check of the image with esptool.
+PACKAGES := build-essential llvm-22-dev libpolly-22-dev libzstd-dev zlib1g-dev libxml2-dev \
+	clang-22 lld-22 cmake pkg-config libclang-19-dev picolibc-riscv64-unknown-elf python3-venv
+
+.DEFAULT_GOAL := build
+.DELETE_ON_ERROR:
+# Cargo uses all cores by itself; the order of prerequisites below is meant.
+.NOTPARALLEL:
+.PHONY: help setup toolchain firmware build fixtures demo test bench image-info clean FORCE
+
+help: ## what can be made
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup: ## install the Debian packages that building needs (with sudo unless root)
+	@PACKAGES="$(PACKAGES)" ./setup.sh
+
+toolchain: ## the Rust compiler for the firmware, in build/toolchain
+ifndef FIRMWARE_RUSTC
+	@firmware/toolchain.sh
+endif
+
+firmware: toolchain $(IMAGE).elf $(IMAGE).bin ## the firmware: build/firmware/CHIP.elf and the flash image CHIP.bin
+
+# Copied only when it changed, so that nothing behind it is built again.
+$(IMAGE).elf: FORCE
+	cd firmware/device && RUSTC=$(RUSTC_FOR_TARGET) cargo build --release --no-default-features --features $(CHIP) --target $(TARGET)
+	@mkdir -p $(@D)
+	@built=firmware/device/target/$(TARGET)/release/espb-device; cmp -s $$built $@ || cp $$built $@
+
+$(IMAGE).bin: $(IMAGE).elf $(wildcard firmware/image/src/*.rs firmware/image/partitions.csv firmware/image/Cargo.toml)
+	cargo run --quiet --release --package espb-image -- $(CHIP) $< $@
+
+build: firmware ## the program espb, with the firmware in it: target/release/espb
+	cargo build --release --package espb
+
+fixtures: $(FIXTURE_IR) ## the C programs in fixtures/ as LLVM IR, in build/fixtures
+
+build/fixtures/%.ll: fixtures/%.c fixtures/compile
+	@mkdir -p $(@D)
+	CLANG=$(CC_IR) fixtures/compile $< $@ -MMD -MF $(@:.ll=.d) -MT $@ $(IR_FLAGS)
+
+-include $(FIXTURE_IR:.ll=.d)
+
+HELLO := build/fixtures/tasks/hello_task
+
+demo: setup build $(HELLO).ll ## the main job from nothing: hello_task.c compiled, translated and run for 5 virtual seconds
+	$(ESPB) build $(HELLO).ll -o $(HELLO).espb
+	$(ESPB) run --emulate $(CHIP) --for 5s $(HELLO).espb
+
+test: setup firmware fixtures image-info ## every test
+	cargo test --release --workspace
+
+bench: setup build fixtures ## the figures that the README states (ESPB_BLESS=1 writes them there)
+	cargo bench --quiet --bench figures
+
+image-info: firmware $(ESPTOOL) ## ask the chip maker's esptool whether bootloader and application are valid images
+	@if [ -x $(ESPTOOL) ]; then firmware/image/check.sh $(ESPTOOL) $(CHIP) $(IMAGE).bin; \
+	else echo "image-info: left out, esptool could not be installed from PyPI" >&2; fi
+
+# Without PyPI the check is left out, not failed.
+$(ESPTOOL):
+	-python3 -m venv build/venv && build/venv/bin/pip install --quiet --disable-pip-version-check esptool
+
+clean: ## remove what was built, except the firmware's compiler
+	rm -rf build/fixtures build/firmware build/venv firmware/device/target target

@@ -1,0 +1,318 @@
+//! A context: what one native task needs to run module code. Its shadow stack lies in host memory, its linear stack in the module's.
+//!
+//! The shadow stack holds the frames. A frame's registers start at its frame pointer; below it lie two words, the [`Link`] and the
+//! caller's linear stack pointer. An entry from the host has two words more below: the frame pointer (as offset in bytes) and the
+//! position (in words) of what it interrupted, or [`NOTHING`] where it interrupted nothing.
+
+use core::cell::Cell;
+use core::marker::PhantomData;
+
+use espb_format::container::{Function, Module, NONE};
+
+use crate::address::Region;
+use crate::backtrace::{Backtrace, Frame};
+use crate::cursor::Cursor;
+use crate::instance::{Binding, Instance, Report};
+use crate::interpreter::interpret;
+use crate::layout::Granule;
+use crate::link::Link;
+use crate::program::Program;
+use crate::trap::{Trap, TrapKind};
+
+/// Bytes of an entry's header: what it interrupted and the link.
+const ENTRY_HEADER: u32 = 16;
+/// "Interrupted nothing".
+pub(crate) const NOTHING: u32 = u32::MAX;
+/// Fuel that a context takes in advance, and so how many backward branches and calls pass between two looks at the stop flag.
+const FUEL_SLICE: u32 = 1024;
+
+/// Where a context's linear stack comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stacks {
+    /// The main stack that the module declares; one context at a time can have it.
+    Main,
+    /// So many bytes of the module's heap, given back when the context ends.
+    Heap(u32),
+}
+
+/// What one native task needs to run module code. It must stay with its task and ends with it.
+pub struct Context<'i> {
+    instance: &'i Instance<'i>,
+    /// Copies of what the interpreter needs at once.
+    program: Program,
+    linear: Region,
+    constant: Region,
+    bindings: *const Binding,
+    shadow: *mut u8,
+    shadow_size: u32,
+    shadow_limit: *mut u8,
+    stack_low: u32,
+    stack_high: u32,
+    stacks: Stacks,
+    most_entries: u8,
+    entries: Cell<u8>,
+    /// Instruction at which the task left the interpreter (or will enter it).
+    pub(crate) pc: Cell<*const u8>,
+    /// Frame pointer at that moment.
+    pub(crate) fp: Cell<*mut u8>,
+    /// Linear stack pointer at that moment.
+    pub(crate) sp: Cell<u32>,
+    /// Fuel taken in advance and not used.
+    pub(crate) fuel: Cell<u32>,
+    lifetime: PhantomData<&'i mut [u32]>,
+}
+
+impl<'i> Context<'i> {
+    /// A context with this shadow stack, which is zeroed. `most_entries` bounds how deeply callbacks and host functions may call each
+    /// other (each entry takes native stack); 0 allows none at all.
+    ///
+    /// Fails with [`TrapKind::LinearStackOverflow`] where the heap has no room for the linear stack or the main one is taken.
+    pub fn new(instance: &'i Instance<'i>, shadow: &'i mut [u32], stacks: Stacks, most_entries: u8) -> Result<Self, Trap> {
+        shadow.fill(0);
+        let none = |size| Trap::new(TrapKind::LinearStackOverflow, size);
+        let (stack_low, size) = match stacks {
+            Stacks::Main => {
+                let size = instance.layout().stack;
+                (instance.take_main_stack().then(|| instance.main_stack()).ok_or(none(size))?, size)
+            }
+            Stacks::Heap(size) => {
+                let size = size.checked_next_multiple_of(Granule::SIZE).ok_or(none(size))?;
+                (instance.allocate_zeroed(1, size).ok_or(none(size))?, size)
+            }
+        };
+        let base = shadow.as_mut_ptr().cast::<u8>();
+        let (program, memory) = (Program::of(instance.module()), instance.memory());
+        Ok(Self {
+            instance,
+            program,
+            linear: memory.linear,
+            constant: memory.constant,
+            bindings: instance.bindings(),
+            shadow: base,
+            shadow_size: u32::try_from(shadow.len() * 4).unwrap_or(u32::MAX & !3),
+            shadow_limit: base.wrapping_add(shadow.len() * 4),
+            stack_low,
+            stack_high: stack_low + size,
+            stacks,
+            most_entries,
+            entries: Cell::new(0),
+            pc: Cell::new(program.code(0)),
+            fp: Cell::new(base),
+            sp: Cell::new(stack_low + size),
+            fuel: Cell::new(0),
+            lifetime: PhantomData,
+        })
+    }
+
+    /// The instance.
+    pub fn instance(&self) -> &'i Instance<'i> {
+        self.instance
+    }
+
+    /// Runs the address-taken function behind a thunk; else as [`Context::call`].
+    pub fn call_callback(&self, callback: u16, arguments: &[u32]) -> Result<u64, Trap> {
+        let function = self.module().callback(callback).unwrap_or(NONE);
+        self.call(function, arguments)
+    }
+
+    /// Runs a function of the module with these argument slots and gives its result: nothing (0), one word or two.
+    ///
+    /// Where this task is inside a host call, the function runs on top of the frames there are. A trap ends the whole instance: it is
+    /// recorded ([`Instance::report`]) and every other task of the instance stops too.
+    pub fn call(&self, function: u16, arguments: &[u32]) -> Result<u64, Trap> {
+        let interrupted = (self.pc.get(), self.fp.get(), self.sp.get());
+        let outcome = self.prepare(function, arguments).and_then(|signature_slots| {
+            self.entries.set(self.entries.get() + 1);
+            let outcome = interpret(self);
+            self.entries.set(self.entries.get() - 1);
+            outcome.map(|()| self.result(signature_slots))
+        });
+        let outcome = outcome.map_err(|trap| self.finish(trap));
+        self.pc.set(interrupted.0);
+        self.fp.set(interrupted.1);
+        self.sp.set(interrupted.2);
+        outcome
+    }
+
+    /// Lays the entry frame and sets the state from which the interpreter starts. Answers how many slots the result has.
+    fn prepare(&self, index: u16, arguments: &[u32]) -> Result<u8, Trap> {
+        if self.instance.is_stopped() {
+            return Err(Trap::new(TrapKind::Stopped, 0));
+        }
+        if self.entries.get() >= self.most_entries {
+            return Err(Trap::new(TrapKind::EntryDepth, self.most_entries.into()));
+        }
+        let wrong = Trap::new(TrapKind::Entry, index.into());
+        let module = self.module();
+        let function = module.function(index).ok_or(wrong)?;
+        let signature = module.signature(function.signature).ok_or(wrong)?;
+        if usize::from(signature.param_slots()) != arguments.len() {
+            return Err(wrong);
+        }
+        let (free_from, fp_before, position_before) = match self.interrupted() {
+            None => (0, NOTHING, NOTHING),
+            Some((running, fp, position)) => (fp + u32::from(running.slots) * 4, fp, position),
+        };
+        let fp = free_from + ENTRY_HEADER;
+        let frame = u32::from(function.slots) * 4;
+        if self.shadow_size < fp || self.shadow_size - fp < frame {
+            return Err(Trap::new(TrapKind::ShadowStackOverflow, 0));
+        }
+        let sp = self.sp.get();
+        if sp - self.stack_low < function.linear_frame {
+            return Err(Trap::new(TrapKind::LinearStackOverflow, function.linear_frame));
+        }
+        let header = [fp_before, position_before, Link::ENTRY.word(), sp];
+        let first = (free_from / 4) as usize;
+        for (place, word) in header.iter().chain(arguments).enumerate() {
+            // SAFETY: header and frame were found to fit above; the arguments fill the parameters, which the frame holds.
+            unsafe { self.shadow.cast::<u32>().add(first + place).write(*word) };
+        }
+        self.pc.set(self.program.code(function.start));
+        self.fp.set(self.shadow.wrapping_add(fp as usize));
+        self.sp.set(sp - function.linear_frame);
+        Ok(signature.result_slots())
+    }
+
+    /// The result in the entry frame's first slots.
+    fn result(&self, slots: u8) -> u64 {
+        let first = self.frame_offset() / 4;
+        match slots {
+            0 => 0,
+            1 => self.shadow_word(first).into(),
+            _ => u64::from(self.shadow_word(first)) | u64::from(self.shadow_word(first + 1)) << 32,
+        }
+    }
+
+    /// Completes a trap with its place and records it.
+    #[cold]
+    fn finish(&self, mut trap: Trap) -> Trap {
+        let mut frames = [Frame { function: NONE, offset: 0 }; Report::FRAMES];
+        let mut depth = 0;
+        for (place, frame) in frames.iter_mut().zip(self.backtrace()) {
+            *place = frame;
+            depth += 1;
+        }
+        if trap.function == NONE && depth > 0 {
+            trap.function = frames[0].function;
+            trap.offset = frames[0].offset;
+        }
+        self.instance.record(Report { trap, frames, depth });
+        trap
+    }
+
+    /// The frames of this task, innermost first, as of its last host call or trap.
+    pub fn backtrace(&self) -> Backtrace<'_> {
+        Backtrace::new(self)
+    }
+
+    /// What runs in this context: function, frame offset and position in words; `None` outside any entry.
+    fn interrupted(&self) -> Option<(Function, u32, u32)> {
+        let position = self.position()?;
+        let function = self.module().function_at(position)?;
+        Some((self.module().function(function)?, self.frame_offset(), position))
+    }
+
+    /// Word of the current instruction; `None` outside any entry.
+    pub(crate) fn position(&self) -> Option<u32> {
+        (self.fp.get() != self.shadow).then(|| self.program.word_of(self.pc.get()))
+    }
+
+    /// Byte offset of the current frame pointer in the shadow stack.
+    pub(crate) fn frame_offset(&self) -> u32 {
+        (self.fp.get().addr() - self.shadow.addr()) as u32
+    }
+
+    /// A word of the shadow stack; 0 past its end.
+    pub(crate) fn shadow_word(&self, index: u32) -> u32 {
+        if index < self.shadow_size / 4 {
+            // SAFETY: the index was just checked.
+            unsafe { self.shadow.cast::<u32>().add(index as usize).read() }
+        } else {
+            0
+        }
+    }
+
+    pub(crate) fn module(&self) -> &Module<'i> {
+        self.instance.module()
+    }
+
+    #[inline(always)]
+    pub(crate) fn program(&self) -> Program {
+        self.program
+    }
+
+    #[inline(always)]
+    pub(crate) fn linear(&self) -> Region {
+        self.linear
+    }
+
+    #[inline(always)]
+    pub(crate) fn constant(&self) -> Region {
+        self.constant
+    }
+
+    /// What an import of verified code is bound to.
+    pub(crate) fn binding(&self, import: u16) -> Binding {
+        // SAFETY: verified code calls imports of the table only, and `Instance::new` wrote a binding for each.
+        unsafe { self.bindings.add(import.into()).read() }
+    }
+
+    /// Keeps the interpreter's state for backtraces, nested entries and the way back.
+    #[inline(always)]
+    pub(crate) fn park(&self, at: Cursor, sp: u32, fuel: u32) {
+        self.pc.set(at.pc());
+        self.fp.set(at.fp());
+        self.sp.set(sp);
+        self.fuel.set(fuel);
+    }
+
+    /// First address past the shadow stack.
+    #[inline(always)]
+    pub(crate) fn shadow_limit(&self) -> *mut u8 {
+        self.shadow_limit
+    }
+
+    /// Lowest value of the linear stack pointer.
+    #[inline(always)]
+    pub(crate) fn stack_limit(&self) -> u32 {
+        self.stack_low
+    }
+
+    /// Looks at the stop flag and takes more fuel.
+    #[cold]
+    pub(crate) fn refill(&self) -> Result<u32, TrapKind> {
+        if self.instance.is_stopped() {
+            return Err(TrapKind::Stopped);
+        }
+        match self.instance.take_fuel(FUEL_SLICE) {
+            0 => Err(TrapKind::OutOfFuel),
+            taken => Ok(taken),
+        }
+    }
+
+    /// Highest use of this context's linear stack so far, in bytes: down to the lowest byte that is not zero.
+    pub fn stack_peak(&self) -> u32 {
+        let memory = self.instance.memory();
+        let untouched = (self.stack_low..self.stack_high).step_by(4).take_while(|address| memory.read_word(*address) == Ok(0));
+        self.stack_high - self.stack_low - untouched.count() as u32 * 4
+    }
+
+    /// Highest use of this context's shadow stack so far, in bytes: up to the highest word that is not zero.
+    pub fn shadow_peak(&self) -> u32 {
+        let words = self.shadow_size / 4;
+        (0..words).rev().find(|index| self.shadow_word(*index) != 0).map_or(0, |index| (index + 1) * 4)
+    }
+}
+
+impl Drop for Context<'_> {
+    fn drop(&mut self) {
+        self.instance.note_peaks(self.stack_peak(), self.shadow_peak());
+        self.instance.return_fuel(self.fuel.get());
+        match self.stacks {
+            Stacks::Main => self.instance.return_main_stack(),
+            // A module that freed its own task's stack has already trapped for it or will when it uses the block; nothing is left to do.
+            Stacks::Heap(_) => drop(self.instance.release(self.stack_low)),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The code and the function table of a verified module, read in place without checks. Never here: anything that is not verified.
+
+use espb_format::container::{LINEAR_UNIT, Module, SectionKind};
+
+/// Where a module's code and function table lie.
+#[derive(Clone, Copy)]
+pub(crate) struct Program {
+    code: *const u8,
+    functions: *const [u32; 2],
+}
+
+/// A record of the function table as it lies in the module (espb-format, `Function`).
+#[derive(Clone, Copy)]
+pub(crate) struct Record {
+    place: *const [u32; 2],
+}
+
+impl Program {
+    pub(crate) fn of(module: &Module<'_>) -> Self {
+        Self { code: module.section(SectionKind::Code).as_ptr(), functions: module.section(SectionKind::Functions).as_ptr().cast() }
+    }
+
+    /// The instruction at a word of the code section.
+    #[inline(always)]
+    pub(crate) fn code(self, word: u32) -> *const u8 {
+        self.code.wrapping_add(word as usize * 4)
+    }
+
+    /// The instruction at a byte offset of the code section.
+    #[inline(always)]
+    pub(crate) fn at(self, offset: u32) -> *const u8 {
+        self.code.wrapping_add(offset as usize)
+    }
+
+    /// Byte offset of an instruction in the code section.
+    #[inline(always)]
+    pub(crate) fn offset_of(self, pc: *const u8) -> u32 {
+        pc.addr().wrapping_sub(self.code.addr()) as u32
+    }
+
+    /// The word of the code section at which an instruction stands.
+    #[inline(always)]
+    pub(crate) fn word_of(self, pc: *const u8) -> u32 {
+        self.offset_of(pc) / 4
+    }
+
+    /// A function's record. Only indices from verified code may come here.
+    #[inline(always)]
+    pub(crate) fn function(self, index: u16) -> Record {
+        Record { place: self.functions.wrapping_add(index.into()) }
+    }
+}
+
+impl Record {
+    #[inline(always)]
+    fn word<const INDEX: usize>(self) -> u32 {
+        // SAFETY: verified code calls functions of the table only, and sections are 4-aligned, because the module is.
+        u32::from_le(unsafe { self.place.cast::<u32>().add(INDEX).read() })
+    }
+
+    /// First word of its code.
+    #[inline(always)]
+    pub(crate) fn start(self) -> u32 {
+        self.word::<0>() & 0xff_ffff
+    }
+
+    /// Bytes of its frame of registers.
+    #[inline(always)]
+    pub(crate) fn frame(self) -> usize {
+        ((self.word::<0>() >> 24) * 4) as usize
+    }
+
+    /// Index of its signature.
+    #[inline(always)]
+    pub(crate) fn signature(self) -> u16 {
+        self.word::<1>() as u16
+    }
+
+    /// Bytes of its linear frame.
+    #[inline(always)]
+    pub(crate) fn linear_frame(self) -> u32 {
+        (self.word::<1>() >> 16) * LINEAR_UNIT
+    }
+}

@@ -1,0 +1,99 @@
+//! The long and the rare parts of instructions, out of the interpreter's loop so that its state stays in registers.
+
+use espb_format::opcode::Opcode;
+
+use crate::context::Context;
+use crate::cursor::Cursor;
+use crate::host::{HostCall, HostFunction};
+use crate::layout::Granule;
+use crate::trap::{Trap, TrapKind};
+
+/// A trap's kind and value.
+type Failure = (TrapKind, u32);
+
+fn failure(trap: Trap) -> Failure {
+    (trap.kind, trap.value)
+}
+
+/// Calls an import with the arguments in the window and puts its result there.
+#[inline(never)]
+pub(crate) fn call_host(context: &Context<'_>, at: Cursor, import: u16, variadic: Option<u16>) -> Result<(), Trap> {
+    let binding = context.binding(import);
+    let argument_slots = match variadic {
+        None => binding.argument_slots,
+        Some(index) => context.module().signature(index).map_or(0, |signature| signature.param_slots()),
+    };
+    let mut call = HostCall {
+        import,
+        function: HostFunction(binding.function),
+        arguments: at.window(argument_slots),
+        variadic,
+        context,
+    };
+    let host = context.instance().host();
+    let result = host.call(&mut call).map_err(|trap| Trap { import, ..trap })?;
+    match binding.result_slots {
+        0 => {}
+        1 => at.write_slot(at.byte::<1>(), result as u32),
+        _ => at.write_pair(at.byte::<1>(), result),
+    }
+    if context.instance().is_stopped() { Err(Trap::new(TrapKind::Stopped, 0)) } else { Ok(()) }
+}
+
+/// The function behind an address, if it is one of this instance and of this signature.
+#[inline(never)]
+pub(crate) fn indirect_target(context: &Context<'_>, address: u32, signature: i32) -> Result<u16, Failure> {
+    let module = context.module();
+    let callback = context.instance().thunks().index(address);
+    let function = callback.and_then(|index| module.callback(index)).ok_or((TrapKind::IndirectCall, address))?;
+    let own = context.program().function(function).signature();
+    let wanted = signature as u16;
+    if own == wanted || module.signature(own) == module.signature(wanted) { Ok(function) } else { Err((TrapKind::IndirectSignature, address)) }
+}
+
+/// 64-bit division and remainder; `None` for a divisor of 0.
+#[inline(never)]
+pub(crate) fn divide64(opcode: u8, a: u64, b: u64) -> Option<u64> {
+    const DIV_SIGNED: u8 = Opcode::DivSigned64 as u8;
+    const DIV_UNSIGNED: u8 = Opcode::DivUnsigned64 as u8;
+    const REM_SIGNED: u8 = Opcode::RemSigned64 as u8;
+    let (signed_a, signed_b) = (a as i64, b as i64);
+    if b == 0 {
+        return None;
+    }
+    Some(match opcode {
+        DIV_SIGNED => signed_a.wrapping_div(signed_b) as u64,
+        DIV_UNSIGNED => a / b,
+        REM_SIGNED => signed_a.wrapping_rem(signed_b) as u64,
+        _ => a % b,
+    })
+}
+
+/// memmove.
+#[inline(never)]
+pub(crate) fn memory_move(context: &Context<'_>, at: Cursor) -> Result<(), Failure> {
+    context.instance().memory().copy(at.read::<1>(), at.read::<2>(), at.read::<3>()).map_err(failure)
+}
+
+/// memset.
+#[inline(never)]
+pub(crate) fn memory_set(context: &Context<'_>, at: Cursor) -> Result<(), Failure> {
+    context.instance().memory().fill(at.read::<1>(), at.read::<2>() as u8, at.read::<3>()).map_err(failure)
+}
+
+/// The linear stack pointer after taking `size` bytes.
+#[inline(never)]
+pub(crate) fn stack_allocate(context: &Context<'_>, sp: u32, size: u32) -> Result<u32, Failure> {
+    let rounded = size.checked_next_multiple_of(Granule::SIZE).filter(|size| *size <= sp - context.stack_limit());
+    rounded.map(|size| sp - size).ok_or((TrapKind::LinearStackOverflow, size))
+}
+
+/// The linear stack pointer of `spset`: aligned, in the stack, and not above the part that the function's own frame occupies.
+#[inline(never)]
+pub(crate) fn stack_restore(context: &Context<'_>, at: Cursor) -> Result<u32, Failure> {
+    let wanted = at.read::<1>();
+    let entry = at.link().1;
+    let frame = context.module().function_at(context.program().word_of(at.pc())).map_or(0, |index| context.program().function(index).linear_frame());
+    let fits = wanted >= context.stack_limit() && wanted <= entry - frame && wanted.is_multiple_of(Granule::SIZE);
+    if fits { Ok(wanted) } else { Err((TrapKind::StackPointer, wanted)) }
+}

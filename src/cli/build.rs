@@ -1,0 +1,156 @@
+//! `espb build`: LLVM IR in, a module out.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::json;
+
+use super::exit::Exit;
+use super::files;
+use super::report::Reporter;
+use super::size::ByteSize;
+use crate::diagnostic::{Diagnostic, Place};
+use crate::translate::{self, Input, Options};
+
+/// Translate LLVM IR (.ll, .bc) to a module
+#[derive(Debug, Args)]
+pub struct BuildArgs {
+    /// LLVM IR files, text or bitcode, linked together
+    #[arg(required = true, value_name = "IN")]
+    inputs: Vec<PathBuf>,
+    /// The module to write
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    #[command(flatten)]
+    options: TranslateArgs,
+    /// Write a depfile for make: the module depends on its inputs and hints
+    #[arg(long, value_name = "FILE")]
+    depfile: Option<PathBuf>,
+}
+
+/// What `build` and `run` ask of the translator.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Translation")]
+pub struct TranslateArgs {
+    /// Function to start with
+    #[arg(long, value_name = "NAME", default_value = "app_main")]
+    entry: String,
+    /// Function that can be called by name (repeatable)
+    #[arg(long = "export", value_name = "NAME")]
+    exports: Vec<String>,
+    /// Contracts of host functions, over the built-in ones (repeatable)
+    #[arg(long = "hints", value_name = "FILE")]
+    hints: Vec<PathBuf>,
+    /// Linear stack of the entry, e.g. 8K
+    #[arg(long, value_name = "SIZE", default_value = "8K")]
+    stack: ByteSize,
+    /// Heap: the least it needs, and the most it uses if that is less than what there is
+    #[arg(long, value_name = "MIN[:MAX]", default_value = "4K", value_parser = parse_heap)]
+    heap: (ByteSize, Option<ByteSize>),
+    /// Leave out names and lines
+    #[arg(long)]
+    strip: bool,
+}
+
+fn parse_heap(text: &str) -> Result<(ByteSize, Option<ByteSize>), String> {
+    let Some((min, max)) = text.split_once(':') else { return Ok((text.parse()?, None)) };
+    let (min, max): (ByteSize, ByteSize) = (min.parse()?, max.parse()?);
+    if max < min { Err("the most is less than the least".into()) } else { Ok((min, Some(max))) }
+}
+
+/// A module and how it came about.
+pub struct Built {
+    /// The module's bytes.
+    pub module: Vec<u8>,
+    /// Warnings.
+    pub warnings: Vec<Diagnostic>,
+}
+
+impl TranslateArgs {
+    /// Reads inputs and hints and translates them.
+    pub fn translate(&self, inputs: &[PathBuf]) -> Result<Built, Vec<Diagnostic>> {
+        let read = |path: &PathBuf| files::read(path).map(|bytes| Input { name: path.display().to_string(), bytes });
+        let sources = inputs.iter().map(read).collect::<Result<Vec<_>, _>>().map_err(|error| vec![error])?;
+        let options = Options {
+            entry: self.entry.clone(),
+            exports: self.exports.clone(),
+            hints: self.hints.clone(),
+            stack: self.stack.bytes(),
+            heap_min: self.heap.0.bytes(),
+            heap_max: self.heap.1.map_or(u32::MAX, ByteSize::bytes),
+            strip: self.strip,
+        };
+        let translated = translate::translate(sources, &options)?;
+        Ok(Built { module: translated.module, warnings: translated.warnings })
+    }
+
+    fn hints(&self) -> &[PathBuf] {
+        &self.hints
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &BuildArgs, reporter: Reporter) -> Exit {
+    match build(args) {
+        Ok(built) => {
+            reporter.diagnostics(&built.warnings);
+            if reporter.is_json() {
+                reporter.object(&json!({ "reason": "built", "file": args.output.display().to_string(), "bytes": built.module.len() }));
+            }
+            Exit::Success
+        }
+        Err(diagnostics) => {
+            reporter.diagnostics(&diagnostics);
+            Exit::Input
+        }
+    }
+}
+
+fn build(args: &BuildArgs) -> Result<Built, Vec<Diagnostic>> {
+    if let Some(input) = args.inputs.iter().find(|input| same_file(input, &args.output)) {
+        let place = Place::File(input.display().to_string());
+        return Err(vec![Diagnostic::error("espb::build::overwrite", "the output would overwrite this input", place, "name another file with -o")]);
+    }
+    let built = args.options.translate(&args.inputs)?;
+    files::write(&args.output, &built.module).map_err(|error| vec![error])?;
+    if let Some(depfile) = &args.depfile {
+        let rule = depfile_rule(&args.output, args.inputs.iter().chain(args.options.hints()));
+        files::write(depfile, rule.as_bytes()).map_err(|error| vec![error])?;
+    }
+    Ok(built)
+}
+
+fn same_file(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}
+
+/// A make rule without recipe, and an empty rule for each prerequisite so that a deleted one is no error.
+fn depfile_rule<'a>(output: &Path, inputs: impl Iterator<Item = &'a PathBuf>) -> String {
+    let escape = |path: &Path| path.display().to_string().replace('$', "$$").replace('#', "\\#").replace(' ', "\\ ");
+    let inputs: Vec<String> = inputs.map(|input| escape(input)).collect();
+    let mut rule = format!("{}: {}\n", escape(output), inputs.join(" "));
+    for input in &inputs {
+        rule += &format!("{input}:\n");
+    }
+    rule
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_depfile_names_every_input_once_as_prerequisite_and_once_as_empty_rule() {
+        let inputs = [PathBuf::from("a b.ll"), PathBuf::from("c.hints")];
+        assert_eq!(depfile_rule(Path::new("out.espb"), inputs.iter()), "out.espb: a\\ b.ll c.hints\na\\ b.ll:\nc.hints:\n");
+    }
+
+    #[test]
+    fn a_heap_has_a_least_and_perhaps_a_most() {
+        let bytes = |text| parse_heap(text).map(|(min, max)| (min.bytes(), max.map(ByteSize::bytes)));
+        assert_eq!(bytes("4K"), Ok((4096, None)));
+        assert_eq!(bytes("100:2K"), Ok((100, Some(2048))));
+        assert!(bytes("2K:100").is_err());
+        assert!(bytes("").is_err());
+    }
+}

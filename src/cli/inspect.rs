@@ -1,0 +1,166 @@
+//! `espb inspect`: what is in a module.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use espb_format::container::{Import, Module, SectionKind};
+use espb_format::contract;
+use espb_format::disassembler;
+use espb_hints::hint_line;
+use serde_json::{Value, json};
+
+use super::exit::Exit;
+use super::files;
+use super::report::Reporter;
+use super::verify::verify;
+
+/// Show what is in a module
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The module
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Sections with their sizes, and declared memory (shown if nothing else is asked for)
+    #[arg(long)]
+    sections: bool,
+    /// Code as text, with C lines where the module has them
+    #[arg(long)]
+    disassemble: bool,
+    /// Imports with what their arguments mean
+    #[arg(long)]
+    contracts: bool,
+    /// How often each opcode stands in the code
+    #[arg(long)]
+    stats: bool,
+}
+
+/// Runs the command.
+pub fn run(args: &InspectArgs, reporter: Reporter) -> Exit {
+    let name = args.file.display().to_string();
+    let bytes = match files::read(&args.file) {
+        Ok(bytes) => bytes,
+        Err(diagnostic) => return refuse(reporter, &diagnostic),
+    };
+    let module = match verify(&name, &bytes) {
+        Ok(module) => module,
+        Err(diagnostic) => return refuse(reporter, &diagnostic),
+    };
+    let nothing_asked = !(args.disassemble || args.contracts || args.stats);
+    if args.sections || nothing_asked {
+        show(reporter, sections_json(&module, &bytes), || sections_text(&module, &bytes));
+    }
+    if args.contracts {
+        show(reporter, contracts_json(&module), || contracts_text(&module));
+    }
+    if args.disassemble {
+        let listing = disassembler::module(&module);
+        show(reporter, json!({ "reason": "disassembly", "text": listing }), || listing.clone());
+    }
+    if args.stats {
+        show(reporter, stats_json(&module), || stats_text(&module));
+    }
+    Exit::Success
+}
+
+fn refuse(reporter: Reporter, diagnostic: &crate::diagnostic::Diagnostic) -> Exit {
+    reporter.diagnostic(diagnostic);
+    Exit::Input
+}
+
+fn show(reporter: Reporter, object: Value, text: impl Fn() -> String) {
+    if reporter.is_json() { reporter.object(&object) } else { reporter.bytes(text().as_bytes()) }
+}
+
+fn present(module: &Module<'_>) -> impl Iterator<Item = (SectionKind, usize)> {
+    SectionKind::ALL.iter().map(|kind| (*kind, module.section(*kind).len())).filter(|(_, size)| *size > 0)
+}
+
+fn sections_json(module: &Module<'_>, bytes: &[u8]) -> Value {
+    let sections: Vec<Value> = present(module)
+        .map(|(kind, size)| json!({ "name": kind.name(), "offset": module.section_offset(kind), "bytes": size, "strippable": kind.is_strippable() }))
+        .collect();
+    let limits = module.limits();
+    json!({
+        "reason": "sections",
+        "bytes": bytes.len(),
+        "sections": sections,
+        "memory": {
+            "data": module.section(SectionKind::Data).len(),
+            "bss": limits.bss,
+            "stack": limits.stack,
+            "shadow_stack": limits.shadow_stack,
+            "heap_min": limits.heap_min,
+            "heap_max": if limits.heap_max == u32::MAX { Value::Null } else { json!(limits.heap_max) },
+        },
+        "entry": limits.entry.map(|entry| disassembler::function_name(module, entry)),
+        "exports": module.exports().map(|export| export.name).collect::<Vec<_>>(),
+    })
+}
+
+fn sections_text(module: &Module<'_>, bytes: &[u8]) -> String {
+    let mut text = format!("{:<12} {:>8} {:>8}\n", "section", "offset", "bytes");
+    for (kind, size) in present(module) {
+        text += &format!("{:<12} {:>8} {size:>8}\n", kind.name(), module.section_offset(kind));
+    }
+    text += &format!("{:<12} {:>8} {:>8}\n\n", "module", "", bytes.len());
+    let limits = module.limits();
+    let most = if limits.heap_max == u32::MAX { "what there is".to_string() } else { limits.heap_max.to_string() };
+    text += &format!(
+        "memory: data {} + bss {} + stack {} + heap {} to {most}; shadow stack {} a task\n",
+        module.section(SectionKind::Data).len(),
+        limits.bss,
+        limits.stack,
+        limits.heap_min,
+        limits.shadow_stack
+    );
+    if let Some(entry) = limits.entry {
+        text += &format!("entry: {}\n", disassembler::function_name(module, entry));
+    }
+    for export in module.exports() {
+        text += &format!("export: {}\n", export.name);
+    }
+    text
+}
+
+fn stats_json(module: &Module<'_>) -> Value {
+    let opcodes: Vec<Value> = disassembler::census(module).iter().map(|(opcode, count)| json!({ "opcode": opcode.mnemonic(), "count": count })).collect();
+    json!({ "reason": "stats", "words": module.code_words(), "opcodes": opcodes })
+}
+
+fn stats_text(module: &Module<'_>) -> String {
+    let census = disassembler::census(module);
+    let total: u32 = census.iter().map(|(_, count)| count).sum();
+    let mut text = format!("{total} instructions in {} words\n", module.code_words());
+    for (opcode, count) in census {
+        text += &format!("{:<10} {count:>7} {:>5.1} %\n", opcode.mnemonic(), f64::from(count) * 100.0 / f64::from(total));
+    }
+    text
+}
+
+/// An import with its contract as a hints line, or the reason why there is none.
+fn contracts(module: &Module<'_>) -> Vec<(String, Result<String, String>)> {
+    let line = |import: &Import<'_>| match contract::of_import(module, import) {
+        Ok(contract) => Ok(hint_line(import.name, &import.signature, &contract)),
+        Err((section, error)) => Err(format!("{}: {error}", section.name())),
+    };
+    module.imports().map(|import| (import.name.to_string(), line(&import))).collect()
+}
+
+fn contracts_json(module: &Module<'_>) -> Value {
+    let imports: Vec<Value> = contracts(module)
+        .into_iter()
+        .map(|(name, contract)| match contract {
+            Ok(line) => json!({ "name": name, "contract": line }),
+            Err(reason) => json!({ "name": name, "malformed": reason }),
+        })
+        .collect();
+    json!({ "reason": "contracts", "imports": imports })
+}
+
+fn contracts_text(module: &Module<'_>) -> String {
+    let lines = contracts(module).into_iter().map(|(name, contract)| match contract {
+        Ok(line) => format!("{line}\n"),
+        Err(reason) => format!("# {name}: {reason}\n"),
+    });
+    lines.collect()
+}

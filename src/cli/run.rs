@@ -1,0 +1,249 @@
+//! `espb run`: a module in the real firmware, here in an emulated chip.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use espb_format::container::Module;
+use espb_image::Chip;
+use espb_link::event::{Refusal, Value};
+use serde_json::json;
+
+use super::build::TranslateArgs;
+use super::exit::Exit;
+use super::files;
+use super::report::Reporter;
+use super::size::parse_duration;
+use super::stats;
+use super::verify::verify;
+use crate::device::session::{self, End, Outcome, Plan, PlannedArgument, RefusedStart};
+use crate::device::transport::{DeviceError, Transport};
+use crate::device::trap;
+use crate::diagnostic::{Diagnostic, Place};
+
+/// Run a module in the firmware, in an emulated chip
+///
+/// Ends with the entry's result (its low 8 bits) as exit code, with 101 if the module trapped, with 124 at the time limit.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// A module, or LLVM IR to translate first
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Arguments of the entry, or of the function named by --call; behind `--` they may begin with a hyphen
+    #[arg(value_name = "ARG", allow_negative_numbers = true)]
+    arguments: Vec<String>,
+    /// The chip to emulate
+    #[arg(long, value_name = "CHIP", default_value = "esp32c3")]
+    emulate: Chip,
+    /// End successfully at this virtual time since reset, e.g. 5s
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
+    until: Option<Duration>,
+    /// Give up with exit code 124 after this wall-clock time
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    timeout: Option<Duration>,
+    /// Stop the module after so many taken backward branches and calls
+    #[arg(long, value_name = "N")]
+    fuel: Option<u64>,
+    /// Call this export instead of the entry and print its result
+    #[arg(long, value_name = "NAME")]
+    call: Option<String>,
+    /// Report instructions, virtual time and memory used
+    #[arg(long)]
+    stats: bool,
+    #[command(flatten)]
+    translation: TranslateArgs,
+}
+
+/// Runs the command.
+pub fn run(args: &RunArgs, reporter: Reporter) -> Exit {
+    let file = args.file.display().to_string();
+    let bytes = match load(args, reporter) {
+        Ok(bytes) => bytes,
+        Err(diagnostics) => {
+            reporter.diagnostics(&diagnostics);
+            return Exit::Input;
+        }
+    };
+    let module = match verify(&file, &bytes) {
+        Ok(module) => module,
+        Err(diagnostic) => {
+            reporter.diagnostic(&diagnostic);
+            return Exit::Input;
+        }
+    };
+    let mut device = match boot(args, &bytes) {
+        Ok(device) => device,
+        Err(error) => return fail(reporter, &error),
+    };
+    let mut console = Console { reporter, line: Vec::new() };
+    let outcome = session::run(device.as_mut(), &plan(args), &mut |text| console.write(text));
+    console.finish();
+    match outcome {
+        Ok(outcome) => finish(args, reporter, &module, &file, &outcome),
+        Err(error) => fail(reporter, &error),
+    }
+}
+
+/// The module: the file itself, or what the translator makes of it. Anything that does not begin like a module is taken for IR.
+fn load(args: &RunArgs, reporter: Reporter) -> Result<Vec<u8>, Vec<Diagnostic>> {
+    let is_ir = args.file.extension().is_some_and(|extension| extension == "ll" || extension == "bc");
+    if !is_ir {
+        return files::read(&args.file).map_err(|error| vec![error]);
+    }
+    let built = args.translation.translate(std::slice::from_ref(&args.file))?;
+    reporter.diagnostics(&built.warnings);
+    Ok(built.module)
+}
+
+fn fail(reporter: Reporter, error: &DeviceError) -> Exit {
+    reporter.diagnostic(&Diagnostic::error("espb::run::device", error.message.clone(), Place::None, error.help.clone()));
+    Exit::Device
+}
+
+#[cfg(feature = "emulate")]
+fn boot(args: &RunArgs, module: &[u8]) -> Result<Box<dyn Transport>, DeviceError> {
+    let device = crate::device::emulated::EmulatedDevice::boot(args.emulate, module, args.timeout, args.stats)?;
+    Ok(Box::new(device))
+}
+
+#[cfg(not(feature = "emulate"))]
+fn boot(_: &RunArgs, _: &[u8]) -> Result<Box<dyn Transport>, DeviceError> {
+    Err(DeviceError {
+        message: "this espb was built without the emulated chip".into(),
+        help: "build it with the feature `emulate`, which makes the binary a GPL-2.0 work".into(),
+    })
+}
+
+fn plan(args: &RunArgs) -> Plan {
+    let arguments = match args.call {
+        Some(_) => args.arguments.iter().map(|text| parse_argument(text)).collect(),
+        None => {
+            let name = args.file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            std::iter::once(name).chain(args.arguments.iter().cloned()).map(PlannedArgument::Text).collect()
+        }
+    };
+    Plan { call: args.call.clone(), arguments, fuel: args.fuel, until: args.until, stats: args.stats }
+}
+
+/// An argument of an export: an integer (decimal or 0x), a number with a fraction, or a string.
+fn parse_argument(text: &str) -> PlannedArgument {
+    let (negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
+    if let Some(bits) = digits.strip_prefix("0x").and_then(|digits| u64::from_str_radix(digits, 16).ok()) {
+        let value = bits as i64;
+        return PlannedArgument::Integer(if negative { value.wrapping_neg() } else { value });
+    }
+    if let Ok(integer) = text.parse() {
+        return PlannedArgument::Integer(integer);
+    }
+    let starts_like_a_number = digits.starts_with(|first: char| first.is_ascii_digit() || first == '.');
+    match text.parse() {
+        Ok(number) if starts_like_a_number => PlannedArgument::Number(number),
+        _ => PlannedArgument::Text(text.to_string()),
+    }
+}
+
+/// The module's console: bytes as they come for people, an object a line in JSON.
+struct Console {
+    reporter: Reporter,
+    line: Vec<u8>,
+}
+
+impl Console {
+    fn write(&mut self, text: &[u8]) {
+        if !self.reporter.is_json() {
+            return self.reporter.bytes(text);
+        }
+        for byte in text {
+            self.line.push(*byte);
+            if *byte == b'\n' {
+                self.finish();
+            }
+        }
+    }
+
+    fn finish(&mut self) {
+        let line = std::mem::take(&mut self.line);
+        if !line.is_empty() {
+            self.reporter.object(&json!({ "reason": "output", "text": String::from_utf8_lossy(&line) }));
+        }
+    }
+}
+
+fn finish(args: &RunArgs, reporter: Reporter, module: &Module<'_>, file: &str, outcome: &Outcome) -> Exit {
+    let exit = match &outcome.end {
+        End::Exited(value) if args.call.is_some() => {
+            print_result(reporter, value);
+            Exit::Success
+        }
+        End::Exited(value) => Exit::Module(match value {
+            Value::I32(result) => *result as u8,
+            Value::I64(result) => *result as u8,
+            Value::Void | Value::F32(_) | Value::F64(_) => 0,
+        }),
+        End::Trapped(report) => {
+            reporter.diagnostic(&trap::diagnostic(report, module));
+            Exit::Trapped
+        }
+        End::Refused(refused) => refuse(reporter, file, refused),
+        End::TimeReached => Exit::Success,
+        End::Timeout => {
+            let help = "give it more with --timeout, or end at a virtual time with --for";
+            reporter.diagnostic(&Diagnostic::error("espb::run::timeout", "the time limit was reached", Place::File(file.into()), help));
+            Exit::Timeout
+        }
+    };
+    if args.stats {
+        stats::show(reporter, &outcome.figures);
+    }
+    if reporter.is_json() {
+        reporter.object(&json!({ "reason": "finished", "exit_code": exit.code() }));
+    }
+    exit
+}
+
+fn print_result(reporter: Reporter, value: &Value) {
+    let (kind, text, number) = match value {
+        Value::Void => return,
+        Value::I32(result) => ("i32", result.to_string(), json!(result)),
+        Value::I64(result) => ("i64", result.to_string(), json!(result)),
+        Value::F32(result) => ("f32", result.to_string(), json!(result)),
+        Value::F64(result) => ("f64", result.to_string(), json!(result)),
+    };
+    if reporter.is_json() {
+        reporter.object(&json!({ "reason": "result", "type": kind, "value": number }));
+    } else {
+        reporter.bytes(format!("{text}\n").as_bytes());
+    }
+}
+
+fn refuse(reporter: Reporter, file: &str, refused: &RefusedStart) -> Exit {
+    let (code, help, exit) = match refused.kind {
+        Refusal::Format => ("espb::run::format", "build the module again with `espb build`", Exit::Input),
+        Refusal::Import => ("espb::run::import", "this firmware lacks the function or has another contract for it: see `espb inspect --contracts`", Exit::Input),
+        Refusal::Memory => ("espb::run::memory", "build with less --stack, --heap or static data", Exit::Input),
+        Refusal::Call => ("espb::run::call", "export the function with `espb build --export` and pass what its parameters take", Exit::Input),
+        Refusal::Slot | Refusal::Request => ("espb::run::refused", "build espb and its firmware again from one source", Exit::Device),
+    };
+    let place = match refused.offset {
+        Some(offset) => Place::Offset { file: file.into(), offset },
+        None => Place::File(Path::new(file).display().to_string()),
+    };
+    reporter.diagnostic(&Diagnostic::error(code, format!("the firmware refused the module: {}", refused.reason), place, help));
+    exit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_of_exports_are_what_they_look_like() {
+        use PlannedArgument::*;
+        assert_eq!(parse_argument("-12"), Integer(-12));
+        assert_eq!(parse_argument("0xffffffff"), Integer(0xffff_ffff));
+        assert_eq!(parse_argument("1.5"), Number(1.5));
+        assert_eq!(parse_argument("-1e3"), Number(-1000.0));
+        assert_eq!(parse_argument("infinity"), Text("infinity".into()));
+        assert_eq!(parse_argument(""), Text(String::new()));
+    }
+}

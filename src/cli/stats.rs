@@ -1,0 +1,46 @@
+//! The figures of a run, as a table or as one JSON object.
+
+use serde_json::json;
+
+use super::report::Reporter;
+use crate::device::session::Figures;
+
+/// Shows the figures.
+pub fn show(reporter: Reporter, figures: &Figures) {
+    let firmware = figures.firmware.unwrap_or_default();
+    let (start, end) = (figures.at_start.unwrap_or_default(), figures.at_end.unwrap_or_default());
+    let call = figures.call.unwrap_or_else(|| end.instructions.saturating_sub(start.instructions));
+    let vm_instructions = end.vm_instructions.saturating_sub(start.vm_instructions);
+    if reporter.is_json() {
+        return reporter.object(&json!({
+            "reason": "stats",
+            "virtual_cycles": end.cycles,
+            "instructions": { "boot": figures.boot, "load": figures.load, "call": call, "all": end.instructions },
+            "vm_instructions": vm_instructions,
+            "memory": { "linear": figures.linear_memory, "overhead": figures.overhead, "free_heap": firmware.free_heap },
+            "peak": { "heap": firmware.heap_peak, "linear_stack": firmware.linear_stack_peak, "shadow_stack": firmware.shadow_stack_peak },
+            "native_stack_spare": firmware.native_stack_spare,
+            "heartbeats": firmware.heartbeats,
+            "ticks": firmware.ticks,
+        }));
+    }
+    let rows: [(&str, u64, &str); 14] = [
+        ("virtual time", end.cycles, "cycles since reset"),
+        ("boot", figures.boot, "machine instructions"),
+        ("verify and load", figures.load, "machine instructions"),
+        ("call", call, "machine instructions of the whole chip"),
+        ("VM instructions", vm_instructions, "since the start of the call"),
+        ("linear memory", figures.linear_memory.into(), "bytes"),
+        ("instance beside it", figures.overhead.into(), "bytes"),
+        ("heap peak", firmware.heap_peak.into(), "bytes"),
+        ("linear stack peak", firmware.linear_stack_peak.into(), "bytes"),
+        ("shadow stack peak", firmware.shadow_stack_peak.into(), "bytes"),
+        ("native stack spare", firmware.native_stack_spare.into(), "bytes"),
+        ("free firmware heap", firmware.free_heap.into(), "bytes"),
+        ("heartbeats", firmware.heartbeats.into(), "of the firmware, one in 10 ms"),
+        ("ticks", firmware.ticks.into(), "of the kernel, one in 1 ms"),
+    ];
+    for (name, value, unit) in rows {
+        reporter.talk(&format!("{name:<20} {value:>12} {unit}"));
+    }
+}

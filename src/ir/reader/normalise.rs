@@ -1,0 +1,80 @@
+//! The passes that bring any clang's output into the form the converter takes.
+//!
+//! Must never hold: optimisation for its own sake; optimised input is not optimised again.
+
+use super::super::llvm::{Attribute, LLVMOpcode, Module, TargetMachine};
+use super::input::TRIPLE;
+use crate::diagnostic::{Diagnostic, Place};
+
+/// Another clang's idea of its target makes LLVM complain and means nothing here.
+const TARGET_ATTRIBUTES: [&str; 3] = ["target-cpu", "target-features", "tune-cpu"];
+/// Every pass skips `optnone` functions; LLVM accepts `optnone` only with `noinline`.
+const NO_OPTIMISATION: [&str; 2] = ["optnone", "noinline"];
+/// Hints to optimisers that ran before us, and markers without an effect at run time.
+const HINTS: [&str; 9] = [
+    "llvm.assume",
+    "llvm.donothing",
+    "llvm.sideeffect",
+    "llvm.pseudoprobe",
+    "llvm.experimental.noalias.scope.decl",
+    "llvm.var.annotation",
+    "llvm.codeview.annotation",
+    "llvm.invariant.end",
+    "llvm.invariant.start",
+];
+/// Annotations that pass their first argument through.
+const PASS_THROUGH: [&str; 4] =
+    ["llvm.ptr.annotation", "llvm.annotation", "llvm.launder.invariant.group", "llvm.strip.invariant.group"];
+
+/// Brings the code of unoptimised input into SSA form and tidies it.
+const UNOPTIMISED: &str = "sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,simplifycfg";
+/// Resolves what is only for optimisers, and splits vectors into scalars.
+const SCALAR: &str = "lower-constant-intrinsics,lower-expect,scalarizer<load-store>";
+
+/// Runs the passes; only `roots` stay visible from outside, or everything if there are none.
+pub(super) fn normalise(module: &mut Module<'_>, roots: &[String]) -> Result<(), Diagnostic> {
+    let optnone = Attribute::kind_number("optnone");
+    let unoptimised =
+        module.functions().any(|function| function.attributes(u32::MAX).iter().any(|found| found.kind == optnone));
+    module.remove_function_attributes(&TARGET_ATTRIBUTES, if unoptimised { &NO_OPTIMISATION } else { &[] });
+
+    let used = used_names(module);
+    if !roots.is_empty() {
+        module.internalize(|name| roots.iter().any(|root| root == name) || used.iter().any(|kept| kept == name));
+    }
+
+    let dropped = module.remove_intrinsics(&HINTS, &PASS_THROUGH);
+    let unwinds = module.contains(LLVMOpcode::LLVMInvoke);
+    let mut function_passes = Vec::new();
+    if unwinds {
+        // Without exceptions no call unwinds: an invoke is a call, and its landing pad is dead code.
+        function_passes.extend(["lower-invoke", "simplifycfg"]);
+    }
+    if unoptimised {
+        function_passes.push(UNOPTIMISED);
+    }
+    function_passes.push(SCALAR);
+    if dropped {
+        // What only computed the conditions of dropped hints.
+        function_passes.push("adce");
+    }
+    let pipeline = format!("globaldce,function({}),globaldce,strip-dead-prototypes", function_passes.join(","));
+    let machine = TargetMachine::riscv(TRIPLE, "generic-rv32", "+m,+a,+c").map_err(|message| failure(&message))?;
+    module.run_passes(&pipeline, &machine).map_err(|message| failure(&message))
+}
+
+/// Names in `llvm.used`: what the source marked `__attribute__((used))` or `retain`.
+fn used_names(module: &Module<'_>) -> Vec<String> {
+    let list = module.global("llvm.used").and_then(|used| used.initializer());
+    let Some(list) = list else { return Vec::new() };
+    (0..list.operand_count()).filter_map(|index| list.operand(index)).map(|symbol| symbol.name()).collect()
+}
+
+fn failure(message: &str) -> Diagnostic {
+    Diagnostic::error(
+        "espb::ir::llvm_failed",
+        format!("LLVM cannot normalise the program: {message}"),
+        Place::None,
+        "this is a fault of espb or of its LLVM; please report it with the input",
+    )
+}

@@ -1,0 +1,39 @@
+//! Every `espb` and `clang` command that the README shows works as it stands there.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::compile::{root, to_ir};
+
+/// The commands of a document: indented lines that begin with one of `programs`, without the remark behind them.
+fn commands(document: &str, programs: &[&str]) -> Vec<Vec<String>> {
+    let text = fs::read_to_string(root().join(document)).expect("the document is in the tree");
+    let lines = text.lines().filter_map(|line| line.strip_prefix("    "));
+    let commands = lines.filter(|line| programs.iter().any(|program| line.split(' ').next() == Some(program)));
+    commands.map(|line| line.split("   ").next().unwrap_or(line).split_whitespace().map(str::to_owned).collect()).collect()
+}
+
+#[test]
+fn the_commands_of_the_readme_work() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    fs::write(folder.path().join("app.c"), "int app_main(void) { return 0; }\n").expect("a temporary file");
+    let ir = to_ir(Path::new("fixtures/tasks/hello_task.c"), folder.path());
+    fs::rename(ir, folder.path().join("app.ll")).expect("a temporary file");
+
+    let shown = commands("README.md", &["espb", "clang"]);
+    assert!(shown.len() >= 6, "the README shows how to use it: {shown:?}");
+    for words in shown {
+        let program = match words[0].as_str() {
+            "espb" => env!("CARGO_BIN_EXE_espb").to_owned(),
+            _ => std::env::var("CLANG").unwrap_or_else(|_| "clang-22".into()),
+        };
+        // A hello that is looked at but not timed would run for ever.
+        let endless = words.get(1).is_some_and(|word| word == "run") && !words.iter().any(|word| word == "--for");
+        let limit = if endless { &["--for", "1s"][..] } else { &[] };
+        let (command, arguments) = if endless { (&words[1..2], &words[2..]) } else { (&words[1..1], &words[1..]) };
+        let output = Command::new(program).args(command).args(limit).args(arguments).current_dir(folder.path()).output();
+        let output = output.unwrap_or_else(|error| panic!("{words:?}: {error}"));
+        assert!(output.status.success(), "{words:?}\n{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    }
+}

@@ -1,0 +1,9 @@
+//! The end-to-end tests of the `espb` binary, one module a topic. They see what a user sees: files, stdout, stderr, exit codes.
+
+mod bad_input;
+mod compile;
+mod docs;
+mod fixtures;
+mod headers;
+mod hostile;
+mod program;
