@@ -23,6 +23,10 @@ pub type TaskFunction = extern "C" fn(*mut c_void);
 pub const PD_PASS: BaseType = 1;
 /// `portMAX_DELAY`.
 pub const PORT_MAX_DELAY: TickType = u32::MAX;
+/// `taskSCHEDULER_SUSPENDED`.
+pub const TASK_SCHEDULER_SUSPENDED: BaseType = 0;
+/// `taskSCHEDULER_NOT_STARTED`.
+pub const TASK_SCHEDULER_NOT_STARTED: BaseType = 1;
 /// `taskSCHEDULER_RUNNING`.
 pub const TASK_SCHEDULER_RUNNING: BaseType = 2;
 /// `queueQUEUE_TYPE_MUTEX`.
@@ -43,6 +47,9 @@ pub struct HeapRegion {
 }
 
 unsafe extern "C" {
+    /// Depth of critical sections of the current task (port.c).
+    pub static mut xCriticalNesting: u32;
+
     pub fn vPortDefineHeapRegions(regions: *const HeapRegion);
     pub fn pvPortMalloc(size: usize) -> *mut c_void;
     pub fn vPortFree(block: *mut c_void);
@@ -53,6 +60,10 @@ unsafe extern "C" {
     pub fn vTaskSwitchContext();
     pub fn xTaskIncrementTick() -> BaseType;
     pub fn xTaskGetSchedulerState() -> BaseType;
+    pub fn vTaskSuspendAll();
+    pub fn xTaskResumeAll() -> BaseType;
+    pub fn pvTaskGetThreadLocalStoragePointer(task: TaskHandle, index: BaseType) -> *mut c_void;
+    pub fn vTaskSetThreadLocalStoragePointer(task: TaskHandle, index: BaseType, value: *mut c_void);
 
     pub fn xTaskCreate(
         body: TaskFunction,
