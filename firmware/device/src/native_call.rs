@@ -120,7 +120,7 @@ pub unsafe fn call(function: Function, words: &[u32]) -> Result<u64, AssertionFa
 ///
 /// The kernel asserts before it changes anything, so leaving is safe once its locks are open again.
 pub fn abandon(line: u32) {
-    if !kernel::scheduler_started() {
+    if !kernel::scheduler_started() || kernel::in_interrupt() {
         return;
     }
     let frame = tls::get(tls::NATIVE_CALL).cast::<Frame>();

@@ -1,12 +1,12 @@
-//! Strings of the firmware that a module may read: copied once into the module's heap, then the copy is handed out.
-//! For strings that live as long as the firmware; their addresses are the keys.
+//! Strings of the firmware that a module may read: copied into the module's heap, and the copy is handed out as long as it is right.
+//! Only the module's own changes, or a string that changed, cost a second copy.
 
 use core::{cell::RefCell, ffi::CStr};
 
 use critical_section::Mutex;
 use espb_vm::{Trap, TrapKind};
 
-use super::Call;
+use super::{Call, memory::byte};
 use crate::instance::Failure;
 
 /// Most different strings that an instance may ask for.
@@ -16,27 +16,29 @@ static COPIES: Mutex<RefCell<heapless::Vec<(u32, u32), MAX_COPIES>>> = Mutex::ne
 
 /// The module's copy of the firmware's string at `native`.
 pub fn copy(call: &Call<'_, '_>, native: u32) -> Result<u64, Trap> {
+    // SAFETY: the contract says that the function returns such a string.
+    let bytes = unsafe { CStr::from_ptr(native as *const core::ffi::c_char) }.to_bytes_with_nul();
+    let memory = call.vm.memory();
     let known = critical_section::with(|cs| {
         COPIES.borrow_ref(cs).iter().find(|(original, _)| *original == native).map(|(_, copy)| *copy)
     });
-    if let Some(copy) = known {
+    let still_equal = |copy: u32| {
+        (0..).zip(bytes).all(|(at, expected)| byte(memory, copy.wrapping_add(at)) == Ok(*expected))
+    };
+    if let Some(copy) = known.filter(|copy| still_equal(*copy)) {
         return Ok(copy.into());
     }
-    // SAFETY: the contract says that the function returns such a string.
-    let text = unsafe { CStr::from_ptr(native as *const core::ffi::c_char) };
-    let copy = allocate(call, text)?;
-    critical_section::with(|cs| COPIES.borrow_ref_mut(cs).push((native, copy)))
-        .map_err(|_| Trap::new(TrapKind::Host, Failure::TooManyObjects as u32))?;
-    Ok(copy.into())
-}
-
-/// A copy of `text` in the module's heap.
-pub fn allocate(call: &Call<'_, '_>, text: &CStr) -> Result<u32, Trap> {
-    let bytes = text.to_bytes_with_nul();
-    let instance = call.running.instance();
-    let copy = instance.allocate(bytes.len() as u32).ok_or(Trap::new(TrapKind::Host, Failure::Memory as u32))?;
-    instance.memory().write(copy, bytes)?;
-    Ok(copy)
+    let failed = |failure: Failure| Trap::new(TrapKind::Host, failure as u32);
+    let copy = call.running.instance().allocate(bytes.len() as u32).ok_or(failed(Failure::Memory))?;
+    memory.write(copy, bytes)?;
+    critical_section::with(|cs| {
+        let mut copies = COPIES.borrow_ref_mut(cs);
+        match copies.iter_mut().find(|(original, _)| *original == native) {
+            Some(entry) => entry.1 = copy,
+            None => copies.push((native, copy)).map_err(|_| failed(Failure::TooManyObjects))?,
+        }
+        Ok(copy.into())
+    })
 }
 
 /// Forgets the copies of an ended instance.

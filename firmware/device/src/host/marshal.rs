@@ -106,7 +106,8 @@ impl Checker<'_, '_> {
             return Ok(());
         }
         let memory = self.call.memory();
-        let violation = || self.violation(position, address);
+        let call = self.call;
+        let violation = || call.violation(position, address);
         let bytes = match pointer.extent {
             Extent::Const(bytes) => bytes,
             Extent::Arg { param, scale } => self.word_of(param).checked_mul(scale).ok_or_else(violation)?,

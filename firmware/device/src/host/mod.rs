@@ -20,7 +20,7 @@ mod timer;
 pub use copies::forget as forget_copies;
 
 use espb_format::{
-    container::{Import, Module},
+    container::{Import, Module, SectionKind},
     contract::{self, HandleKind, HostContract},
 };
 use espb_link::event::Refusal;
@@ -49,11 +49,17 @@ pub struct Registration {
     action: Action,
 }
 
-/// `native("name", path)`: a native function under its import name.
+/// `native!("name", path)`: a native function under an import name; `native!(@ name)`: under its own.
 macro_rules! native {
     ($name:literal, $function:path) => {
         $crate::host::Registration {
             name: $name,
+            action: $crate::host::Action::Native($crate::native_function!($function)),
+        }
+    };
+    (@ $function:ident) => {
+        $crate::host::Registration {
+            name: stringify!($function),
             action: $crate::host::Action::Native($crate::native_function!($function)),
         }
     };
@@ -171,13 +177,16 @@ pub fn check_imports(module: &Module<'_>) -> Result<(), Refused> {
         let Some((contract, _)) = find(import.name).and_then(contract_at) else {
             return Err(refuse(&"this firmware has no such function"));
         };
-        let (immeta, cbmeta) = contract::of_import(module, &import);
+        let record = |kind, offset| contract::record(module.section(kind), offset).map(|(bytes, _)| bytes);
+        let immeta = record(SectionKind::MarshalMeta, import.marshal).map_err(|error| refuse(&error))?;
+        let cbmeta = record(SectionKind::CallbackMeta, import.callbacks).map_err(|error| refuse(&error))?;
         contract.check(&import.signature, immeta, cbmeta).map_err(|difference| refuse(&difference))?;
     }
     Ok(())
 }
 
-impl Host for DeviceHost {
+// SAFETY: `critical` turns interrupts off, so on one core nothing else runs.
+unsafe impl Host for DeviceHost {
     fn bind(&self, _index: u16, import: &Import<'_>) -> Option<HostFunction> {
         find(import.name)
     }

@@ -44,21 +44,26 @@ fn print<'a>(call: &mut Call<'_, 'a>, arguments: impl for<'c> FnOnce(&'c Call<'_
 }
 
 fn puts(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
-    let memory = call.vm.memory();
-    let length = memory.string_length(call.word(0))?;
     console::transaction(|output| {
-        let mut chunk = [0; 32];
-        let mut done = 0;
-        while done < length {
-            let now = (length - done).min(chunk.len() as u32);
-            let part = chunk.get_mut(..now as usize).unwrap_or_default();
-            memory.read(call.word(0).wrapping_add(done), part)?;
-            output.text(part);
-            done += now;
-        }
+        copy_string(call.vm.memory(), call.word(0), output)?;
         output.text(b"\n");
         Ok(DONE)
     })
+}
+
+/// Sends a string of the module.
+pub fn copy_string(memory: Memory<'_>, text: u32, output: &mut console::Output) -> Result<(), Trap> {
+    let length = memory.string_length(text)?;
+    let mut chunk = [0; 32];
+    let mut done = 0;
+    while done < length {
+        let now = (length - done).min(chunk.len() as u32);
+        let part = chunk.get_mut(..now as usize).unwrap_or_default();
+        memory.read(text.wrapping_add(done), part)?;
+        output.text(part);
+        done += now;
+    }
+    Ok(())
 }
 
 fn putchar(call: &mut Call<'_, '_>) -> Result<u64, Trap> {

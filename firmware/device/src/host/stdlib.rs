@@ -28,10 +28,10 @@ pub const TABLE: &[Registration] = &[
     own("llabs", |call| Ok((call.vm.double_word(0) as i64).wrapping_abs() as u64)),
     own("atoi", |call| Ok(parse(call, 10)?.signed(LONG).into())),
     own("atol", |call| Ok(parse(call, 10)?.signed(LONG).into())),
-    own("atoll", |call| Ok(parse(call, 10)?.signed(LONG_LONG) as u64)),
+    own("atoll", |call| Ok(parse(call, 10)?.signed(LONG_LONG).into())),
     own("strtol", |call| Ok(convert(call)?.signed(LONG).into())),
     own("strtoul", |call| Ok(convert(call)?.unsigned(u32::MAX.into()) as u32 as u64)),
-    own("strtoll", |call| Ok(convert(call)?.signed(LONG_LONG) as u64)),
+    own("strtoll", |call| Ok(convert(call)?.signed(LONG_LONG).into())),
     own("strtoull", |call| Ok(convert(call)?.unsigned(u64::MAX))),
     own("rand", |_| Ok(random().into())),
     own("srand", |call| {

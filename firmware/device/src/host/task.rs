@@ -5,7 +5,7 @@ use core::{ffi::CStr, ptr};
 use espb_format::contract::HandleKind;
 use espb_vm::{Stacks, Trap, TrapKind};
 
-use super::{Call, Registration, copies, native, own};
+use super::{Call, Registration, native, own};
 use crate::{
     console,
     instance::{self, Failure, end, objects, task as tasks},
@@ -19,7 +19,7 @@ pub const TABLE: &[Registration] = &[
     native!("vTaskDelay", ffi::vTaskDelay),
     native!("xTaskDelayUntil", ffi::xTaskDelayUntil),
     native!("xTaskAbortDelay", ffi::xTaskAbortDelay),
-    own("eTaskGetState", state),
+    native!("eTaskGetState", ffi::eTaskGetState),
     native!("uxTaskPriorityGet", ffi::uxTaskPriorityGet),
     own("vTaskPrioritySet", set_priority),
     own("vTaskSuspend", suspend),
@@ -29,7 +29,7 @@ pub const TABLE: &[Registration] = &[
     native!("xTaskGetSchedulerState", ffi::xTaskGetSchedulerState),
     native!("uxTaskGetNumberOfTasks", ffi::uxTaskGetNumberOfTasks),
     own("uxTaskGetStackHighWaterMark", stack_high_water_mark),
-    own("pcTaskGetName", name),
+    native!("pcTaskGetName", ffi::pcTaskGetName),
     native!("xTaskGenericNotify", ffi::xTaskGenericNotify),
     native!("xTaskGenericNotifyWait", ffi::xTaskGenericNotifyWait),
     native!("ulTaskGenericNotifyTake", ffi::ulTaskGenericNotifyTake),
@@ -44,8 +44,6 @@ pub const TABLE: &[Registration] = &[
 
 /// `errCOULD_NOT_ALLOCATE_REQUIRED_MEMORY`.
 const NO_MEMORY: u64 = -1_i32 as u32 as u64;
-/// `eReady` of `eTaskState`.
-const READY: u32 = 1;
 const DONE: u64 = 0;
 
 /// `xTaskCreate(code, name, stack bytes, argument, priority, created)`. The stack bytes become linear stack in the module's heap.
@@ -95,14 +93,6 @@ fn delete(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
     }
 }
 
-fn state(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
-    let handle = call.word(0) as ffi::TaskHandle;
-    // SAFETY: the handle was checked: a task of this instance.
-    let state = unsafe { ffi::eTaskGetState(handle) };
-    // The kernel knows one running task; on one core that is the caller.
-    Ok(state.min(READY.max(state)).into())
-}
-
 fn set_priority(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
     if call.word(0) == 0 {
         own_task()?;
@@ -134,13 +124,6 @@ fn stack_high_water_mark(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
     // SAFETY: the handle was checked, null is the caller.
     let words = unsafe { ffi::uxTaskGetStackHighWaterMark(call.word(0) as ffi::TaskHandle) };
     Ok(u64::from(words) * size_of::<u32>() as u64)
-}
-
-/// A fresh copy of the name at each call: names go with their tasks.
-fn name(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
-    // SAFETY: the handle was checked, null is the caller; the kernel keeps names terminated.
-    let name = unsafe { CStr::from_ptr(ffi::pcTaskGetName(call.word(0) as ffi::TaskHandle)) };
-    Ok(name.as_ptr() as u64)
 }
 
 fn yield_now(_: &mut Call<'_, '_>) -> Result<u64, Trap> {

@@ -67,10 +67,26 @@ pub fn scheduler_running() -> bool {
     unsafe { ffi::xTaskGetSchedulerState() == ffi::TASK_SCHEDULER_RUNNING }
 }
 
+/// Lets another task of the same priority run.
+pub fn yield_now() {
+    // SAFETY: the port's yield: the trap handler saves and restores every register.
+    unsafe { core::arch::asm!("ecall") };
+}
+
 /// Whether the scheduler was ever started: there is a current task from then on.
 pub fn scheduler_started() -> bool {
     // SAFETY: reads kernel state only.
     unsafe { ffi::xTaskGetSchedulerState() != ffi::TASK_SCHEDULER_NOT_STARTED }
+}
+
+/// Whether this runs in an interrupt handler: on the interrupt stack.
+pub fn in_interrupt() -> bool {
+    let stack: u32;
+    // SAFETY: reads the stack pointer.
+    unsafe { core::arch::asm!("mv {}, sp", out(reg) stack) };
+    // SAFETY: a constant of the port.
+    let top = unsafe { ffi::xISRStackTop };
+    stack <= top && stack > top - ffi::ISR_STACK_BYTES
 }
 
 /// Leaves every critical section and scheduler suspension of the current task, for a kernel call that is abandoned.
