@@ -39,7 +39,12 @@ pub fn places(signature: &Signature) -> impl Iterator<Item = Place> + use<> {
 
 /// Gathers argument slots from a native call: `registers` as they were at the entry, `stack` giving the words from the caller's stack
 /// pointer on. Answers how many slots were filled; a `slots` that is too short is filled as far as it goes.
-pub fn from_native(signature: &Signature, registers: &[u32; REGISTERS], mut stack: impl FnMut(usize) -> u32, slots: &mut [u32]) -> usize {
+pub fn from_native(
+    signature: &Signature,
+    registers: &[u32; REGISTERS],
+    mut stack: impl FnMut(usize) -> u32,
+    slots: &mut [u32],
+) -> usize {
     let mut filled = 0;
     for (slot, place) in slots.iter_mut().zip(places(signature)) {
         *slot = match place {
@@ -53,7 +58,12 @@ pub fn from_native(signature: &Signature, registers: &[u32; REGISTERS], mut stac
 
 /// Spreads argument slots over registers and stack words of a native call. Answers how many stack words it takes, rounded up so that
 /// the stack pointer stays aligned to 16 bytes; `None` where `stack` is too short ([`MAX_STACK_WORDS`] always suffices).
-pub fn to_native(signature: &Signature, slots: &[u32], registers: &mut [u32; REGISTERS], stack: &mut [u32]) -> Option<usize> {
+pub fn to_native(
+    signature: &Signature,
+    slots: &[u32],
+    registers: &mut [u32; REGISTERS],
+    stack: &mut [u32],
+) -> Option<usize> {
     let mut words = 0;
     for (slot, place) in slots.iter().zip(places(signature)) {
         match place {

@@ -36,7 +36,8 @@ impl<'a> Backtrace<'a> {
         }
         let last = (link.offset() / 4).checked_sub(1)?;
         // An indirect call has its signature in an extension word.
-        let call = if self.context.module().code_word(last).is_some_and(is_extension) { last.checked_sub(1)? } else { last };
+        let call =
+            if self.context.module().code_word(last).is_some_and(is_extension) { last.checked_sub(1)? } else { last };
         Some((fp.checked_sub(link.window() as u32)?, call))
     }
 }

@@ -67,7 +67,12 @@ impl<'i> Context<'i> {
     /// other (each entry takes native stack); 0 allows none at all.
     ///
     /// Fails with [`TrapKind::LinearStackOverflow`] where the heap has no room for the linear stack or the main one is taken.
-    pub fn new(instance: &'i Instance<'i>, shadow: &'i mut [u32], stacks: Stacks, most_entries: u8) -> Result<Self, Trap> {
+    pub fn new(
+        instance: &'i Instance<'i>,
+        shadow: &'i mut [u32],
+        stacks: Stacks,
+        most_entries: u8,
+    ) -> Result<Self, Trap> {
         shadow.fill(0);
         let none = |size| Trap::new(TrapKind::LinearStackOverflow, size);
         let (stack_low, size) = match stacks {
@@ -89,7 +94,7 @@ impl<'i> Context<'i> {
             constant: memory.constant,
             bindings: instance.bindings(),
             shadow: base,
-            shadow_size: u32::try_from(shadow.len() * 4).unwrap_or(u32::MAX & !3),
+            shadow_size: u32::try_from(shadow.len() * 4).unwrap_or(!3),
             shadow_limit: base.wrapping_add(shadow.len() * 4),
             stack_low,
             stack_high: stack_low + size,
@@ -294,7 +299,8 @@ impl<'i> Context<'i> {
     /// Highest use of this context's linear stack so far, in bytes: down to the lowest byte that is not zero.
     pub fn stack_peak(&self) -> u32 {
         let memory = self.instance.memory();
-        let untouched = (self.stack_low..self.stack_high).step_by(4).take_while(|address| memory.read_word(*address) == Ok(0));
+        let untouched =
+            (self.stack_low..self.stack_high).step_by(4).take_while(|address| memory.read_word(*address) == Ok(0));
         self.stack_high - self.stack_low - untouched.count() as u32 * 4
     }
 

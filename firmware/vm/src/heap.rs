@@ -104,8 +104,9 @@ impl<'a> Heap<'a> {
         }
         let after = first + 1;
         let ends = |(word, mask): (usize, u32)| (self.starts[word] | !self.used[word]) & mask;
-        let end = masks(after, self.granules - after)
-            .find_map(|place| Some(ends(place)).filter(|bits| *bits != 0).map(|bits| place.0 as u32 * 32 + bits.trailing_zeros()));
+        let end = masks(after, self.granules - after).find_map(|place| {
+            Some(ends(place)).filter(|bits| *bits != 0).map(|bits| place.0 as u32 * 32 + bits.trailing_zeros())
+        });
         Some(end.unwrap_or(self.granules) - first)
     }
 

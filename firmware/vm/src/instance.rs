@@ -4,14 +4,15 @@ use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use espb_format::container::{Module, RelocationKind, SectionKind};
+use espb_format::container::{RelocationKind, SectionKind};
+use espb_format::verifier::Verified;
 
 use crate::address::Region;
 use crate::backtrace::Frame;
 use crate::heap::{self, Heap, HeapUse};
 use crate::host::{Host, HostFunction};
-use crate::link::Link;
 use crate::layout::{Granule, Layout, LoadError};
+use crate::link::Link;
 use crate::memory::Memory;
 use crate::trap::{Trap, TrapKind};
 
@@ -86,7 +87,7 @@ struct Shared {
 
 /// A loaded module. It borrows the module's bytes, one block of memory and the host.
 pub struct Instance<'m> {
-    module: Module<'m>,
+    module: Verified<'m>,
     host: &'m dyn Host,
     linear: Region,
     constant: Region,
@@ -111,7 +112,12 @@ impl<'m> Instance<'m> {
     /// Loads a module into a block of memory: copies data, zeroes the rest, applies relocations, binds imports.
     ///
     /// [`Layout::of`] says how large the block should be; the instance takes as much of it as its limits allow.
-    pub fn new(module: Module<'m>, block: &'m mut [Granule], thunks: Thunks, host: &'m dyn Host) -> Result<Self, LoadError> {
+    pub fn new(
+        module: Verified<'m>,
+        block: &'m mut [Granule],
+        thunks: Thunks,
+        host: &'m dyn Host,
+    ) -> Result<Self, LoadError> {
         let layout = Layout::of(&module, core::mem::size_of_val::<[Granule]>(block))?;
         if !module.bytes().as_ptr().addr().is_multiple_of(4) {
             return Err(LoadError::Alignment);
@@ -144,7 +150,8 @@ impl<'m> Instance<'m> {
             // SAFETY: `Layout::of` counted one binding an import.
             unsafe { bindings.add(index).write(binding) };
         }
-        let mut shared = Shared { heap: heap::State::default(), fuel: None, stack_peak: 0, shadow_peak: 0, report: None };
+        let mut shared =
+            Shared { heap: heap::State::default(), fuel: None, stack_peak: 0, shadow_peak: 0, report: None };
         // SAFETY: two bitmaps of this many words lie at `bitmaps`, and nobody else knows of them yet.
         let words = unsafe { core::slice::from_raw_parts_mut(bitmaps, 2 * layout.bitmap_words()) };
         Heap::over(words, layout.heap / Granule::SIZE, &mut shared.heap).reserve_tail();
@@ -186,7 +193,7 @@ impl<'m> Instance<'m> {
     }
 
     /// The module.
-    pub fn module(&self) -> &Module<'m> {
+    pub fn module(&self) -> &Verified<'m> {
         &self.module
     }
 
@@ -269,7 +276,7 @@ impl<'m> Instance<'m> {
     pub(crate) fn return_fuel(&self, unused: u32) {
         self.locked(|shared| {
             if let Some(left) = &mut shared.fuel {
-                *left += u64::from(unused);
+                *left = left.saturating_add(unused.into());
             }
         });
     }

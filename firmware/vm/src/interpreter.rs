@@ -27,6 +27,7 @@ mod code {
 }
 
 /// The bytes that are no opcode. One by one: ranges would become comparisons in front of the jump table.
+#[rustfmt::skip]
 macro_rules! undefined {
     () => {
         0x0f
@@ -53,6 +54,7 @@ const _: () = {
 /// Runs from the context's present position until its entry frame returns; the result is then in that frame's first slots.
 ///
 /// A trap leaves the context at the instruction that trapped.
+#[allow(clippy::double_comparisons, reason = "a ≠ b would be true for NaNs")]
 #[inline(never)]
 #[unsafe(export_name = "espb_interpret")]
 #[cfg_attr(feature = "interpreter-in-ram", unsafe(link_section = ".rwtext.espb_interpreter"))]
@@ -66,8 +68,12 @@ pub(crate) fn interpret(context: &Context<'_>) -> Result<(), Trap> {
 
     let trap = 'run: loop {
         macro_rules! trap {
-            ($kind:ident) => { trap!($kind, 0) };
-            ($kind:ident, $value:expr) => { break 'run (TrapKind::$kind, $value) };
+            ($kind:ident) => {
+                trap!($kind, 0)
+            };
+            ($kind:ident, $value:expr) => {
+                break 'run (TrapKind::$kind, $value)
+            };
         }
         // The end of an arm: a comment to the assembler, another one in each arm. Without it LLVM joins arms that end alike, and a jump
         // to the common end costs more than the few bytes are worth.
@@ -75,11 +81,18 @@ pub(crate) fn interpret(context: &Context<'_>) -> Result<(), Trap> {
             () => {{
                 #[cfg(target_arch = "riscv32")]
                 // SAFETY: no instruction.
-                unsafe { core::arch::asm!(concat!("/* line ", line!(), " */"), options(nomem, nostack, preserves_flags)) }
+                unsafe {
+                    core::arch::asm!(concat!("/* line ", line!(), " */"), options(nomem, nostack, preserves_flags))
+                }
             }};
         }
         // The next instruction to run is so many words away.
-        macro_rules! next { ($words:expr) => {{ at.go($words); end!() }}; }
+        macro_rules! next {
+            ($words:expr) => {{
+                at.go($words);
+                end!()
+            }};
+        }
         // Pays for a backward branch or a call.
         macro_rules! pay {
             () => {{
@@ -99,80 +112,68 @@ pub(crate) fn interpret(context: &Context<'_>) -> Result<(), Trap> {
                     pay!();
                 }
                 next!(words);
-                continue
+                continue;
             }};
         }
-        macro_rules! set { ($value:expr) => {{ at.write($value); next!(1) }}; }
-        macro_rules! set64 { ($value:expr) => {{ at.write64($value); next!(1) }}; }
-        // The operators: two registers, a register and an immediate, one register.
-        macro_rules! binary { (|$a:ident, $b:ident| $value:expr) => {{ let ($a, $b) = (at.read::<2>(), at.read::<3>()); set!($value) }}; }
-        macro_rules! signed { (|$a:ident, $b:ident| $value:expr) => {{ let ($a, $b) = (at.read::<2>() as i32, at.read::<3>() as i32); set!($value) }}; }
-        macro_rules! with_i8 { (|$a:ident, $i:ident| $value:expr) => {{ let ($a, $i) = (at.read::<2>(), at.byte::<3>() as i8 as u32); set!($value) }}; }
-        macro_rules! with_shift { (|$a:ident, $i:ident| $value:expr) => {{ let ($a, $i) = (at.read::<2>(), u32::from(at.byte::<3>())); set!($value) }}; }
-        macro_rules! with_i32 { (|$a:ident, $i:ident| $value:expr) => {{ let ($a, $i) = (at.read::<2>(), at.wide()); at.write($value); next!(2) }}; }
-        macro_rules! unary { (|$a:ident| $value:expr) => {{ let $a = at.read::<2>(); set!($value) }}; }
-        macro_rules! unary64 { (|$a:ident| $value:expr) => {{ let $a = at.read64::<2>(); set64!($value) }}; }
-        macro_rules! binary64 { (|$a:ident, $b:ident| $value:expr) => {{ let ($a, $b) = (at.read64::<2>(), at.read64::<3>()); set64!($value) }}; }
-        macro_rules! compare64 { (|$a:ident, $b:ident| $value:expr) => {{ let ($a, $b) = (at.read64::<2>(), at.read64::<3>()); set!(u32::from($value)) }}; }
-        macro_rules! shift64 { (|$a:ident, $b:ident| $value:expr) => {{ let ($a, $b) = (at.read64::<2>(), at.read::<3>()); set64!($value) }}; }
-        macro_rules! with_shift64 { (|$a:ident, $i:ident| $value:expr) => {{ let ($a, $i) = (at.read64::<2>(), u32::from(at.byte::<3>())); set64!($value) }}; }
-        macro_rules! float { (|$a:ident, $b:ident| $value:expr) => {{ let ($a, $b) = (f32::from_bits(at.read::<2>()), f32::from_bits(at.read::<3>())); set!($value) }}; }
-        macro_rules! double { (|$a:ident, $b:ident| $value:expr) => {{ let ($a, $b) = (f64::from_bits(at.read64::<2>()), f64::from_bits(at.read64::<3>())); $value }}; }
-        // Branches: on two registers, on a register and an immediate; near and wide.
+        // An arm that does something and goes on.
+        macro_rules! step {
+            ($action:expr) => {
+                step!($action, 1)
+            };
+            ($action:expr, $words:literal) => {{
+                $action;
+                next!($words)
+            }};
+        }
         macro_rules! branch {
-            (|$a:ident, $b:ident| $taken:expr) => {{
-                let ($a, $b) = (at.read::<1>(), at.read::<2>());
-                if $taken { jump!(i32::from(at.byte::<3>() as i8)) }
+            ($taken:expr) => {{
+                if $taken {
+                    jump!(i32::from(at.byte::<3>() as i8))
+                }
                 next!(1)
             }};
         }
-        macro_rules! branch_i {
-            (|$a:ident, $i:ident| $taken:expr) => {{
-                let ($a, $i) = (at.read::<1>(), at.byte::<2>() as i8 as u32);
-                if $taken { jump!(i32::from(at.byte::<3>() as i8)) }
+        macro_rules! branch_wide {
+            ($taken:expr) => {{
+                if $taken {
+                    jump!(at.wide() as i32)
+                }
+                next!(2)
+            }};
+        }
+        macro_rules! divide {
+            ($operator:expr) => {{
+                if !at.words_checked($operator) {
+                    trap!(DivisionByZero)
+                }
                 next!(1)
             }};
         }
-        macro_rules! branch_w {
-            (|$a:ident, $b:ident| $taken:expr) => {{
-                let ($a, $b) = (at.read::<1>(), at.read::<2>());
-                if $taken { jump!(at.wide() as i32) }
-                next!(2)
-            }};
-        }
-        macro_rules! branch_iw {
-            (|$a:ident, $i:ident| $taken:expr) => {{
-                let ($a, $i) = (at.read::<1>(), at.byte::<2>() as i8 as u32);
-                if $taken { jump!(at.wide() as i32) }
-                next!(2)
-            }};
-        }
-        // Addresses: base register and displacement, base and index register.
-        macro_rules! displaced { ($scale:literal) => { at.read::<2>().wrapping_add(u32::from(at.byte::<3>()) << $scale) }; }
-        macro_rules! indexed { ($scale:literal) => { at.read::<2>().wrapping_add(at.read::<3>() << $scale) }; }
         macro_rules! load {
-            ($type:ty, $address:expr, |$v:ident| $value:expr) => {{
+            ($type:ty, $address:expr, $extend:expr) => {{
                 let address = $address;
-                let Some($v) = access::load::<$type>(context, linear, address) else { trap!(Load, address) };
-                set!($value)
+                let Some(value) = access::load::<$type>(context, linear, address) else { trap!(Load, address) };
+                at.write($extend(value));
+                next!(1)
             }};
         }
         macro_rules! load64 {
             ($address:expr) => {{
                 let address = $address;
                 let Some(value) = access::load::<u64>(context, linear, address) else { trap!(Load, address) };
-                set64!(value)
+                at.write64(value);
+                next!(1)
             }};
         }
         macro_rules! store {
             ($type:ty, $address:expr, $value:expr) => {{
                 let address = $address;
-                if !access::store::<$type>(linear, address, $value) { trap!(Store, address) }
+                if !access::store::<$type>(linear, address, $value) {
+                    trap!(Store, address)
+                }
                 next!(1)
             }};
         }
-        macro_rules! stack { ($scale:literal) => { sp.wrapping_add(u32::from(at.half()) << $scale) }; }
-        macro_rules! statics { ($scale:literal) => { linear.start().wrapping_add(u32::from(at.half()) << $scale) }; }
         // What runs out of line and may trap.
         macro_rules! checked {
             ($outcome:expr) => {{
@@ -218,9 +219,7 @@ pub(crate) fn interpret(context: &Context<'_>) -> Result<(), Trap> {
         macro_rules! host {
             ($variadic:expr, $words:literal) => {{
                 context.park(at, sp, fuel);
-                if let Err(trap) = slow::call_host(context, at, at.half(), $variadic) {
-                    return Err(trap);
-                }
+                slow::call_host(context, at, at.half(), $variadic)?;
                 fuel = context.fuel.get();
                 next!($words)
             }};
@@ -231,18 +230,15 @@ pub(crate) fn interpret(context: &Context<'_>) -> Result<(), Trap> {
             code::Trap => trap!(Explicit, at.byte::<1>().into()),
             undefined!() => trap!(IllegalInstruction),
 
-            code::Move => set!(at.read::<2>()),
-            code::Move64 => set64!(at.read64::<2>()),
-            code::LoadImmediate => set!(at.half() as i16 as u32),
-            code::LoadImmediateWide => {
-                at.write(at.wide());
-                next!(2);
-            }
-            code::LoadImmediate64 => set64!(at.half() as i16 as u64),
-            code::ConstantAddress => set!(context.constant().start().wrapping_add(at.half().into())),
-            code::StaticAddress => set!(linear.start().wrapping_add(at.half().into())),
-            code::StackAddress => set!(sp.wrapping_add(at.half().into())),
-            code::CallbackAddress => set!(context.instance().thunks().address(at.half())),
+            code::Move => step!(at.word(|a| a)),
+            code::Move64 => step!(at.pair(|a| a)),
+            code::LoadImmediate => step!(at.write(at.half() as i16 as u32)),
+            code::LoadImmediateWide => step!(at.write(at.wide()), 2),
+            code::LoadImmediate64 => step!(at.write64(at.half() as i16 as u64)),
+            code::ConstantAddress => step!(at.write(context.constant().start().wrapping_add(at.half().into()))),
+            code::StaticAddress => step!(at.write(linear.start().wrapping_add(at.half().into()))),
+            code::StackAddress => step!(at.write(sp.wrapping_add(at.half().into()))),
+            code::CallbackAddress => step!(at.write(context.instance().thunks().address(at.half()))),
             code::MoveIfNonZero => {
                 if at.read::<3>() != 0 {
                     at.write(at.read::<2>());
@@ -268,199 +264,188 @@ pub(crate) fn interpret(context: &Context<'_>) -> Result<(), Trap> {
                 next!(1);
             }
 
-            code::Add => binary!(|a, b| a.wrapping_add(b)),
-            code::Sub => binary!(|a, b| a.wrapping_sub(b)),
-            code::Mul => binary!(|a, b| a.wrapping_mul(b)),
-            code::MulHighSigned => signed!(|a, b| (i64::from(a).wrapping_mul(b.into()) >> 32) as u32),
-            code::MulHighUnsigned => binary!(|a, b| (u64::from(a).wrapping_mul(b.into()) >> 32) as u32),
-            code::DivSigned => signed!(|a, b| if b == 0 { trap!(DivisionByZero) } else { a.wrapping_div(b) as u32 }),
-            code::DivUnsigned => binary!(|a, b| if b == 0 { trap!(DivisionByZero) } else { a / b }),
-            code::RemSigned => signed!(|a, b| if b == 0 { trap!(DivisionByZero) } else { a.wrapping_rem(b) as u32 }),
-            code::RemUnsigned => binary!(|a, b| if b == 0 { trap!(DivisionByZero) } else { a % b }),
-            code::And => binary!(|a, b| a & b),
-            code::Or => binary!(|a, b| a | b),
-            code::Xor => binary!(|a, b| a ^ b),
-            code::ShiftLeft => binary!(|a, b| a.wrapping_shl(b)),
-            code::ShiftRightSigned => binary!(|a, b| (a as i32).wrapping_shr(b) as u32),
-            code::ShiftRightUnsigned => binary!(|a, b| a.wrapping_shr(b)),
-            code::RotateLeft => binary!(|a, b| a.rotate_left(b & 31)),
-            code::SetEqual => binary!(|a, b| u32::from(a == b)),
-            code::SetNotEqual => binary!(|a, b| u32::from(a != b)),
-            code::SetLessSigned => signed!(|a, b| u32::from(a < b)),
-            code::SetLessUnsigned => binary!(|a, b| u32::from(a < b)),
-            code::MinSigned => signed!(|a, b| a.min(b) as u32),
-            code::MaxSigned => signed!(|a, b| a.max(b) as u32),
-            code::MinUnsigned => binary!(|a, b| a.min(b)),
-            code::MaxUnsigned => binary!(|a, b| a.max(b)),
-            code::SignExtend8 => unary!(|a| a as i8 as u32),
-            code::SignExtend16 => unary!(|a| a as i16 as u32),
-            code::ZeroExtend16 => unary!(|a| a & 0xffff),
-            code::CountLeadingZeros => unary!(|a| a.leading_zeros()),
-            code::CountTrailingZeros => unary!(|a| a.trailing_zeros()),
-            code::PopCount => unary!(|a| a.count_ones()),
-            code::ByteSwap => unary!(|a| a.swap_bytes()),
-            code::Absolute => unary!(|a| (a as i32).wrapping_abs() as u32),
+            code::Add => step!(at.words(|a, b| a.wrapping_add(b))),
+            code::Sub => step!(at.words(|a, b| a.wrapping_sub(b))),
+            code::Mul => step!(at.words(|a, b| a.wrapping_mul(b))),
+            code::MulHighSigned => {
+                step!(at.words(|a, b| (i64::from(a as i32).wrapping_mul((b as i32).into()) >> 32) as u32))
+            }
+            code::MulHighUnsigned => step!(at.words(|a, b| (u64::from(a).wrapping_mul(b.into()) >> 32) as u32)),
+            code::DivSigned => divide!(|a, b| (b != 0).then(|| (a as i32).wrapping_div(b as i32) as u32)),
+            code::DivUnsigned => divide!(u32::checked_div),
+            code::RemSigned => divide!(|a, b| (b != 0).then(|| (a as i32).wrapping_rem(b as i32) as u32)),
+            code::RemUnsigned => divide!(u32::checked_rem),
+            code::And => step!(at.words(|a, b| a & b)),
+            code::Or => step!(at.words(|a, b| a | b)),
+            code::Xor => step!(at.words(|a, b| a ^ b)),
+            code::ShiftLeft => step!(at.words(|a, b| a.wrapping_shl(b))),
+            code::ShiftRightSigned => step!(at.words(|a, b| (a as i32).wrapping_shr(b) as u32)),
+            code::ShiftRightUnsigned => step!(at.words(|a, b| a.wrapping_shr(b))),
+            code::RotateLeft => step!(at.words(|a, b| a.rotate_left(b & 31))),
+            code::SetEqual => step!(at.words(|a, b| u32::from(a == b))),
+            code::SetNotEqual => step!(at.words(|a, b| u32::from(a != b))),
+            code::SetLessSigned => step!(at.words(|a, b| u32::from((a as i32) < b as i32))),
+            code::SetLessUnsigned => step!(at.words(|a, b| u32::from(a < b))),
+            code::MinSigned => step!(at.words(|a, b| (a as i32).min(b as i32) as u32)),
+            code::MaxSigned => step!(at.words(|a, b| (a as i32).max(b as i32) as u32)),
+            code::MinUnsigned => step!(at.words(|a, b| a.min(b))),
+            code::MaxUnsigned => step!(at.words(|a, b| a.max(b))),
+            code::SignExtend8 => step!(at.word(|a| a as i8 as u32)),
+            code::SignExtend16 => step!(at.word(|a| a as i16 as u32)),
+            code::ZeroExtend16 => step!(at.word(|a| a & 0xffff)),
+            code::CountLeadingZeros => step!(at.word(|a| a.leading_zeros())),
+            code::CountTrailingZeros => step!(at.word(|a| a.trailing_zeros())),
+            code::PopCount => step!(at.word(|a| a.count_ones())),
+            code::ByteSwap => step!(at.word(|a| a.swap_bytes())),
+            code::Absolute => step!(at.word(|a| (a as i32).wrapping_abs() as u32)),
 
-            code::AddImmediate => with_i8!(|a, i| a.wrapping_add(i)),
-            code::ReverseSubImmediate => with_i8!(|a, i| i.wrapping_sub(a)),
-            code::MulImmediate => with_i8!(|a, i| a.wrapping_mul(i)),
-            code::AndImmediate => with_i8!(|a, i| a & i),
-            code::OrImmediate => with_i8!(|a, i| a | i),
-            code::XorImmediate => with_i8!(|a, i| a ^ i),
-            code::ShiftLeftImmediate => with_shift!(|a, i| a.wrapping_shl(i)),
-            code::ShiftRightSignedImmediate => with_shift!(|a, i| (a as i32).wrapping_shr(i) as u32),
-            code::ShiftRightUnsignedImmediate => with_shift!(|a, i| a.wrapping_shr(i)),
-            code::AndByte => with_shift!(|a, i| a & i),
-            code::SetEqualImmediate => with_i8!(|a, i| u32::from(a == i)),
-            code::SetNotEqualImmediate => with_i8!(|a, i| u32::from(a != i)),
-            code::SetLessSignedImmediate => with_i8!(|a, i| u32::from((a as i32) < i as i32)),
-            code::SetLessUnsignedImmediate => with_i8!(|a, i| u32::from(a < i)),
-            code::AddImmediateWide => with_i32!(|a, i| a.wrapping_add(i)),
-            code::MulImmediateWide => with_i32!(|a, i| a.wrapping_mul(i)),
-            code::AndImmediateWide => with_i32!(|a, i| a & i),
-            code::OrImmediateWide => with_i32!(|a, i| a | i),
-            code::XorImmediateWide => with_i32!(|a, i| a ^ i),
+            code::AddImmediate => step!(at.word_i8(|a, i| a.wrapping_add(i))),
+            code::ReverseSubImmediate => step!(at.word_i8(|a, i| i.wrapping_sub(a))),
+            code::MulImmediate => step!(at.word_i8(|a, i| a.wrapping_mul(i))),
+            code::AndImmediate => step!(at.word_i8(|a, i| a & i)),
+            code::OrImmediate => step!(at.word_i8(|a, i| a | i)),
+            code::XorImmediate => step!(at.word_i8(|a, i| a ^ i)),
+            code::ShiftLeftImmediate => step!(at.word_u8(|a, i| a.wrapping_shl(i))),
+            code::ShiftRightSignedImmediate => step!(at.word_u8(|a, i| (a as i32).wrapping_shr(i) as u32)),
+            code::ShiftRightUnsignedImmediate => step!(at.word_u8(|a, i| a.wrapping_shr(i))),
+            code::AndByte => step!(at.word_u8(|a, i| a & i)),
+            code::SetEqualImmediate => step!(at.word_i8(|a, i| u32::from(a == i))),
+            code::SetNotEqualImmediate => step!(at.word_i8(|a, i| u32::from(a != i))),
+            code::SetLessSignedImmediate => step!(at.word_i8(|a, i| u32::from((a as i32) < i as i32))),
+            code::SetLessUnsignedImmediate => step!(at.word_i8(|a, i| u32::from(a < i))),
+            code::AddImmediateWide => step!(at.word_i32(|a, i| a.wrapping_add(i)), 2),
+            code::MulImmediateWide => step!(at.word_i32(|a, i| a.wrapping_mul(i)), 2),
+            code::AndImmediateWide => step!(at.word_i32(|a, i| a & i), 2),
+            code::OrImmediateWide => step!(at.word_i32(|a, i| a | i), 2),
+            code::XorImmediateWide => step!(at.word_i32(|a, i| a ^ i), 2),
 
-            code::Add64 => binary64!(|a, b| a.wrapping_add(b)),
-            code::Sub64 => binary64!(|a, b| a.wrapping_sub(b)),
-            code::Mul64 => binary64!(|a, b| a.wrapping_mul(b)),
+            code::Add64 => step!(at.pairs(|a, b| a.wrapping_add(b))),
+            code::Sub64 => step!(at.pairs(|a, b| a.wrapping_sub(b))),
+            code::Mul64 => step!(at.pairs(|a, b| a.wrapping_mul(b))),
             code::DivSigned64 | code::DivUnsigned64 | code::RemSigned64 | code::RemUnsigned64 => {
-                let Some(value) = slow::divide64(at.byte::<0>(), at.read64::<2>(), at.read64::<3>()) else { trap!(DivisionByZero) };
-                set64!(value)
+                let Some(value) = slow::divide64(at.byte::<0>(), at.read64::<2>(), at.read64::<3>()) else {
+                    trap!(DivisionByZero)
+                };
+                at.write64(value);
+                next!(1)
             }
-            code::And64 => binary64!(|a, b| a & b),
-            code::Or64 => binary64!(|a, b| a | b),
-            code::Xor64 => binary64!(|a, b| a ^ b),
-            code::ShiftLeft64 => shift64!(|a, b| a.wrapping_shl(b)),
-            code::ShiftRightSigned64 => shift64!(|a, b| (a as i64).wrapping_shr(b) as u64),
-            code::ShiftRightUnsigned64 => shift64!(|a, b| a.wrapping_shr(b)),
-            code::SetEqual64 => compare64!(|a, b| a == b),
-            code::SetNotEqual64 => compare64!(|a, b| a != b),
-            code::SetLessSigned64 => compare64!(|a, b| (a as i64) < b as i64),
-            code::SetLessUnsigned64 => compare64!(|a, b| a < b),
-            code::AddImmediate64 => {
-                let (a, i) = (at.read64::<2>(), at.byte::<3>() as i8 as u64);
-                set64!(a.wrapping_add(i))
-            }
-            code::ShiftLeftImmediate64 => with_shift64!(|a, i| a.wrapping_shl(i)),
-            code::ShiftRightSignedImmediate64 => with_shift64!(|a, i| (a as i64).wrapping_shr(i) as u64),
-            code::ShiftRightUnsignedImmediate64 => with_shift64!(|a, i| a.wrapping_shr(i)),
-            code::SignExtend64 => set64!(at.read::<2>() as i32 as u64),
-            code::ZeroExtend64 => set64!(at.read::<2>().into()),
+            code::And64 => step!(at.pairs(|a, b| a & b)),
+            code::Or64 => step!(at.pairs(|a, b| a | b)),
+            code::Xor64 => step!(at.pairs(|a, b| a ^ b)),
+            code::ShiftLeft64 => step!(at.pair_word(|a, b| a.wrapping_shl(b))),
+            code::ShiftRightSigned64 => step!(at.pair_word(|a, b| (a as i64).wrapping_shr(b) as u64)),
+            code::ShiftRightUnsigned64 => step!(at.pair_word(|a, b| a.wrapping_shr(b))),
+            code::SetEqual64 => step!(at.compare(|a, b| a == b)),
+            code::SetNotEqual64 => step!(at.compare(|a, b| a != b)),
+            code::SetLessSigned64 => step!(at.compare(|a, b| (a as i64) < b as i64)),
+            code::SetLessUnsigned64 => step!(at.compare(|a, b| a < b)),
+            code::AddImmediate64 => step!(at.pair_u8(|a, i| a.wrapping_add(i as i8 as u64))),
+            code::ShiftLeftImmediate64 => step!(at.pair_u8(|a, i| a.wrapping_shl(i))),
+            code::ShiftRightSignedImmediate64 => step!(at.pair_u8(|a, i| (a as i64).wrapping_shr(i) as u64)),
+            code::ShiftRightUnsignedImmediate64 => step!(at.pair_u8(|a, i| a.wrapping_shr(i))),
+            code::SignExtend64 => step!(at.widen(|a| a as i32 as u64)),
+            code::ZeroExtend64 => step!(at.widen(|a| a.into())),
             code::MulWideSigned => {
-                let (a, b) = (at.read::<2>() as i32, at.read::<3>() as i32);
-                set64!(i64::from(a).wrapping_mul(b.into()) as u64)
+                step!(at.widen_two(|a, b| i64::from(a as i32).wrapping_mul((b as i32).into()) as u64))
             }
-            code::MulWideUnsigned => {
-                let (a, b) = (at.read::<2>(), at.read::<3>());
-                set64!(u64::from(a).wrapping_mul(b.into()))
-            }
-            code::CountLeadingZeros64 => unary64!(|a| a.leading_zeros().into()),
-            code::CountTrailingZeros64 => unary64!(|a| a.trailing_zeros().into()),
-            code::PopCount64 => unary64!(|a| a.count_ones().into()),
-            code::ByteSwap64 => unary64!(|a| a.swap_bytes()),
+            code::MulWideUnsigned => step!(at.widen_two(|a, b| u64::from(a).wrapping_mul(b.into()))),
+            code::CountLeadingZeros64 => step!(at.pair(|a| a.leading_zeros().into())),
+            code::CountTrailingZeros64 => step!(at.pair(|a| a.trailing_zeros().into())),
+            code::PopCount64 => step!(at.pair(|a| a.count_ones().into())),
+            code::ByteSwap64 => step!(at.pair(|a| a.swap_bytes())),
 
-            code::AddF32 => float!(|a, b| (a + b).to_bits()),
-            code::SubF32 => float!(|a, b| (a - b).to_bits()),
-            code::MulF32 => float!(|a, b| (a * b).to_bits()),
-            code::DivF32 => float!(|a, b| (a / b).to_bits()),
-            code::SetEqualF32 => float!(|a, b| u32::from(a == b)),
-            code::SetLessF32 => float!(|a, b| u32::from(a < b)),
-            code::SetLessEqualF32 => float!(|a, b| u32::from(a <= b)),
-            code::SetNotEqualF32 => float!(|a, b| u32::from(a < b || a > b)),
-            code::SetOrderedF32 => float!(|a, b| u32::from(!a.is_nan() && !b.is_nan())),
-            code::AddF64 => double!(|a, b| set64!((a + b).to_bits())),
-            code::SubF64 => double!(|a, b| set64!((a - b).to_bits())),
-            code::MulF64 => double!(|a, b| set64!((a * b).to_bits())),
-            code::DivF64 => double!(|a, b| set64!((a / b).to_bits())),
-            code::SetEqualF64 => double!(|a, b| set!(u32::from(a == b))),
-            code::SetLessF64 => double!(|a, b| set!(u32::from(a < b))),
-            code::SetLessEqualF64 => double!(|a, b| set!(u32::from(a <= b))),
-            code::SetNotEqualF64 => double!(|a, b| set!(u32::from(a < b || a > b))),
-            code::SetOrderedF64 => double!(|a, b| set!(u32::from(!a.is_nan() && !b.is_nan()))),
-            code::F32ToI32 => set!(f32::from_bits(at.read::<2>()) as i32 as u32),
-            code::F32ToU32 => set!(f32::from_bits(at.read::<2>()) as u32),
-            code::F32ToI64 => set64!(f32::from_bits(at.read::<2>()) as i64 as u64),
-            code::F32ToU64 => set64!(f32::from_bits(at.read::<2>()) as u64),
-            code::F64ToI32 => set!(f64::from_bits(at.read64::<2>()) as i32 as u32),
-            code::F64ToU32 => set!(f64::from_bits(at.read64::<2>()) as u32),
-            code::F64ToI64 => set64!(f64::from_bits(at.read64::<2>()) as i64 as u64),
-            code::F64ToU64 => set64!(f64::from_bits(at.read64::<2>()) as u64),
-            code::I32ToF32 => set!((at.read::<2>() as i32 as f32).to_bits()),
-            code::U32ToF32 => set!((at.read::<2>() as f32).to_bits()),
-            code::I64ToF32 => set!((at.read64::<2>() as i64 as f32).to_bits()),
-            code::U64ToF32 => set!((at.read64::<2>() as f32).to_bits()),
-            code::I32ToF64 => set64!(f64::from(at.read::<2>() as i32).to_bits()),
-            code::U32ToF64 => set64!(f64::from(at.read::<2>()).to_bits()),
-            code::I64ToF64 => set64!((at.read64::<2>() as i64 as f64).to_bits()),
-            code::U64ToF64 => set64!((at.read64::<2>() as f64).to_bits()),
-            code::F32ToF64 => set64!(f64::from(f32::from_bits(at.read::<2>())).to_bits()),
-            code::F64ToF32 => set!((f64::from_bits(at.read64::<2>()) as f32).to_bits()),
+            code::AddF32 => step!(at.floats(|a, b| a + b)),
+            code::SubF32 => step!(at.floats(|a, b| a - b)),
+            code::MulF32 => step!(at.floats(|a, b| a * b)),
+            code::DivF32 => step!(at.floats(|a, b| a / b)),
+            code::SetEqualF32 => step!(at.compare_floats(|a, b| a == b)),
+            code::SetLessF32 => step!(at.compare_floats(|a, b| a < b)),
+            code::SetLessEqualF32 => step!(at.compare_floats(|a, b| a <= b)),
+            code::SetNotEqualF32 => step!(at.compare_floats(|a, b| a < b || a > b)),
+            code::SetOrderedF32 => step!(at.compare_floats(|a, b| !a.is_nan() && !b.is_nan())),
+            code::AddF64 => step!(at.doubles(|a, b| a + b)),
+            code::SubF64 => step!(at.doubles(|a, b| a - b)),
+            code::MulF64 => step!(at.doubles(|a, b| a * b)),
+            code::DivF64 => step!(at.doubles(|a, b| a / b)),
+            code::SetEqualF64 => step!(at.compare_doubles(|a, b| a == b)),
+            code::SetLessF64 => step!(at.compare_doubles(|a, b| a < b)),
+            code::SetLessEqualF64 => step!(at.compare_doubles(|a, b| a <= b)),
+            code::SetNotEqualF64 => step!(at.compare_doubles(|a, b| a < b || a > b)),
+            code::SetOrderedF64 => step!(at.compare_doubles(|a, b| !a.is_nan() && !b.is_nan())),
+            code::F32ToI32 => step!(at.word(|a| f32::from_bits(a) as i32 as u32)),
+            code::F32ToU32 => step!(at.word(|a| f32::from_bits(a) as u32)),
+            code::F32ToI64 => step!(at.widen(|a| f32::from_bits(a) as i64 as u64)),
+            code::F32ToU64 => step!(at.widen(|a| f32::from_bits(a) as u64)),
+            code::F64ToI32 => step!(at.narrow(|a| f64::from_bits(a) as i32 as u32)),
+            code::F64ToU32 => step!(at.narrow(|a| f64::from_bits(a) as u32)),
+            code::F64ToI64 => step!(at.pair(|a| f64::from_bits(a) as i64 as u64)),
+            code::F64ToU64 => step!(at.pair(|a| f64::from_bits(a) as u64)),
+            code::I32ToF32 => step!(at.word(|a| (a as i32 as f32).to_bits())),
+            code::U32ToF32 => step!(at.word(|a| (a as f32).to_bits())),
+            code::I64ToF32 => step!(at.narrow(|a| (a as i64 as f32).to_bits())),
+            code::U64ToF32 => step!(at.narrow(|a| (a as f32).to_bits())),
+            code::I32ToF64 => step!(at.widen(|a| f64::from(a as i32).to_bits())),
+            code::U32ToF64 => step!(at.widen(|a| f64::from(a).to_bits())),
+            code::I64ToF64 => step!(at.pair(|a| (a as i64 as f64).to_bits())),
+            code::U64ToF64 => step!(at.pair(|a| (a as f64).to_bits())),
+            code::F32ToF64 => step!(at.widen(|a| f64::from(f32::from_bits(a)).to_bits())),
+            code::F64ToF32 => step!(at.narrow(|a| (f64::from_bits(a) as f32).to_bits())),
 
-            code::Load8Signed => load!(u8, displaced!(0), |v| v as i8 as u32),
-            code::Load8 => load!(u8, displaced!(0), |v| v.into()),
-            code::Load16Signed => load!(u16, displaced!(1), |v| v as i16 as u32),
-            code::Load16 => load!(u16, displaced!(1), |v| v.into()),
-            code::Load32 => load!(u32, displaced!(2), |v| v),
-            code::Load64 => load64!(displaced!(3)),
-            code::Store8 => store!(u8, displaced!(0), at.read::<1>() as u8),
-            code::Store16 => store!(u16, displaced!(1), at.read::<1>() as u16),
-            code::Store32 => store!(u32, displaced!(2), at.read::<1>()),
-            code::Store64 => store!(u64, displaced!(3), at.read64::<1>()),
-            code::LoadIndexed8Signed => load!(u8, indexed!(0), |v| v as i8 as u32),
-            code::LoadIndexed8 => load!(u8, indexed!(0), |v| v.into()),
-            code::LoadIndexed16Signed => load!(u16, indexed!(1), |v| v as i16 as u32),
-            code::LoadIndexed16 => load!(u16, indexed!(1), |v| v.into()),
-            code::LoadIndexed32 => load!(u32, indexed!(2), |v| v),
-            code::LoadIndexed64 => load64!(indexed!(3)),
-            code::StoreIndexed8 => store!(u8, indexed!(0), at.read::<1>() as u8),
-            code::StoreIndexed16 => store!(u16, indexed!(1), at.read::<1>() as u16),
-            code::StoreIndexed32 => store!(u32, indexed!(2), at.read::<1>()),
-            code::StoreIndexed64 => store!(u64, indexed!(3), at.read64::<1>()),
+            code::Load8Signed => load!(u8, at.displaced::<0>(), |v| v as i8 as u32),
+            code::Load8 => load!(u8, at.displaced::<0>(), u32::from),
+            code::Load16Signed => load!(u16, at.displaced::<1>(), |v| v as i16 as u32),
+            code::Load16 => load!(u16, at.displaced::<1>(), u32::from),
+            code::Load32 => load!(u32, at.displaced::<2>(), u32::from),
+            code::Load64 => load64!(at.displaced::<3>()),
+            code::Store8 => store!(u8, at.displaced::<0>(), at.read::<1>() as u8),
+            code::Store16 => store!(u16, at.displaced::<1>(), at.read::<1>() as u16),
+            code::Store32 => store!(u32, at.displaced::<2>(), at.read::<1>()),
+            code::Store64 => store!(u64, at.displaced::<3>(), at.read64::<1>()),
+            code::LoadIndexed8Signed => load!(u8, at.indexed::<0>(), |v| v as i8 as u32),
+            code::LoadIndexed8 => load!(u8, at.indexed::<0>(), u32::from),
+            code::LoadIndexed16Signed => load!(u16, at.indexed::<1>(), |v| v as i16 as u32),
+            code::LoadIndexed16 => load!(u16, at.indexed::<1>(), u32::from),
+            code::LoadIndexed32 => load!(u32, at.indexed::<2>(), u32::from),
+            code::LoadIndexed64 => load64!(at.indexed::<3>()),
+            code::StoreIndexed8 => store!(u8, at.indexed::<0>(), at.read::<1>() as u8),
+            code::StoreIndexed16 => store!(u16, at.indexed::<1>(), at.read::<1>() as u16),
+            code::StoreIndexed32 => store!(u32, at.indexed::<2>(), at.read::<1>()),
+            code::StoreIndexed64 => store!(u64, at.indexed::<3>(), at.read64::<1>()),
 
-            code::LoadStack32 => set!(access::load_static(linear, stack!(2))),
-            code::LoadStack64 => set64!(access::load_static(linear, stack!(3))),
-            code::StoreStack32 => {
-                access::store_static(linear, stack!(2), at.read::<1>());
-                next!(1);
+            code::LoadStack32 => step!(at.write(access::load_static(linear, at.beyond::<2>(sp)))),
+            code::LoadStack64 => step!(at.write64(access::load_static(linear, at.beyond::<3>(sp)))),
+            code::StoreStack32 => step!(access::store_static(linear, at.beyond::<2>(sp), at.read::<1>())),
+            code::StoreStack64 => step!(access::store_static(linear, at.beyond::<3>(sp), at.read64::<1>())),
+            code::LoadStatic8Signed => {
+                step!(at.write(access::load_static::<u8>(linear, at.beyond::<0>(linear.start())) as i8 as u32))
             }
-            code::StoreStack64 => {
-                access::store_static(linear, stack!(3), at.read64::<1>());
-                next!(1);
+            code::LoadStatic8 => {
+                step!(at.write(access::load_static::<u8>(linear, at.beyond::<0>(linear.start())).into()))
             }
-            code::LoadStatic8Signed => set!(access::load_static::<u8>(linear, statics!(0)) as i8 as u32),
-            code::LoadStatic8 => set!(access::load_static::<u8>(linear, statics!(0)).into()),
-            code::LoadStatic16Signed => set!(access::load_static::<u16>(linear, statics!(1)) as i16 as u32),
-            code::LoadStatic16 => set!(access::load_static::<u16>(linear, statics!(1)).into()),
-            code::LoadStatic32 => set!(access::load_static::<u32>(linear, statics!(2))),
-            code::LoadStatic64 => set64!(access::load_static::<u64>(linear, statics!(3))),
+            code::LoadStatic16Signed => {
+                step!(at.write(access::load_static::<u16>(linear, at.beyond::<1>(linear.start())) as i16 as u32))
+            }
+            code::LoadStatic16 => {
+                step!(at.write(access::load_static::<u16>(linear, at.beyond::<1>(linear.start())).into()))
+            }
+            code::LoadStatic32 => step!(at.write(access::load_static::<u32>(linear, at.beyond::<2>(linear.start())))),
+            code::LoadStatic64 => step!(at.write64(access::load_static::<u64>(linear, at.beyond::<3>(linear.start())))),
             code::StoreStatic8 => {
-                access::store_static(linear, statics!(0), at.read::<1>() as u8);
-                next!(1);
+                step!(access::store_static(linear, at.beyond::<0>(linear.start()), at.read::<1>() as u8))
             }
             code::StoreStatic16 => {
-                access::store_static(linear, statics!(1), at.read::<1>() as u16);
-                next!(1);
+                step!(access::store_static(linear, at.beyond::<1>(linear.start()), at.read::<1>() as u16))
             }
-            code::StoreStatic32 => {
-                access::store_static(linear, statics!(2), at.read::<1>());
-                next!(1);
-            }
+            code::StoreStatic32 => step!(access::store_static(linear, at.beyond::<2>(linear.start()), at.read::<1>())),
             code::StoreStatic64 => {
-                access::store_static(linear, statics!(3), at.read64::<1>());
-                next!(1);
+                step!(access::store_static(linear, at.beyond::<3>(linear.start()), at.read64::<1>()))
             }
-            code::MemoryMove => {
-                checked!(slow::memory_move(context, at));
-                next!(1);
-            }
-            code::MemorySet => {
-                checked!(slow::memory_set(context, at));
-                next!(1);
-            }
+            code::MemoryMove => step!(checked!(slow::memory_move(context, at))),
+            code::MemorySet => step!(checked!(slow::memory_set(context, at))),
             code::StackAllocate => {
                 sp = checked!(slow::stack_allocate(context, sp, at.read::<2>()));
-                set!(sp)
+                at.write(sp);
+                next!(1)
             }
             code::StackRestore => {
                 sp = checked!(slow::stack_restore(context, at));
@@ -469,37 +454,41 @@ pub(crate) fn interpret(context: &Context<'_>) -> Result<(), Trap> {
 
             code::Jump => jump!(at.whole()),
             code::BranchNonZero => {
-                if at.read::<1>() != 0 { jump!(i32::from(at.half() as i16)) }
+                if at.read::<1>() != 0 {
+                    jump!(i32::from(at.half() as i16))
+                }
                 next!(1)
             }
             code::BranchZero => {
-                if at.read::<1>() == 0 { jump!(i32::from(at.half() as i16)) }
+                if at.read::<1>() == 0 {
+                    jump!(i32::from(at.half() as i16))
+                }
                 next!(1)
             }
-            code::BranchEqual => branch!(|a, b| a == b),
-            code::BranchNotEqual => branch!(|a, b| a != b),
-            code::BranchLessSigned => branch!(|a, b| (a as i32) < b as i32),
-            code::BranchGreaterEqualSigned => branch!(|a, b| a as i32 >= b as i32),
-            code::BranchLessUnsigned => branch!(|a, b| a < b),
-            code::BranchGreaterEqualUnsigned => branch!(|a, b| a >= b),
-            code::BranchEqualImmediate => branch_i!(|a, i| a == i),
-            code::BranchNotEqualImmediate => branch_i!(|a, i| a != i),
-            code::BranchLessSignedImmediate => branch_i!(|a, i| (a as i32) < i as i32),
-            code::BranchGreaterEqualSignedImmediate => branch_i!(|a, i| a as i32 >= i as i32),
-            code::BranchLessUnsignedImmediate => branch_i!(|a, i| a < i),
-            code::BranchGreaterEqualUnsignedImmediate => branch_i!(|a, i| a >= i),
-            code::BranchEqualWide => branch_w!(|a, b| a == b),
-            code::BranchNotEqualWide => branch_w!(|a, b| a != b),
-            code::BranchLessSignedWide => branch_w!(|a, b| (a as i32) < b as i32),
-            code::BranchGreaterEqualSignedWide => branch_w!(|a, b| a as i32 >= b as i32),
-            code::BranchLessUnsignedWide => branch_w!(|a, b| a < b),
-            code::BranchGreaterEqualUnsignedWide => branch_w!(|a, b| a >= b),
-            code::BranchEqualImmediateWide => branch_iw!(|a, i| a == i),
-            code::BranchNotEqualImmediateWide => branch_iw!(|a, i| a != i),
-            code::BranchLessSignedImmediateWide => branch_iw!(|a, i| (a as i32) < i as i32),
-            code::BranchGreaterEqualSignedImmediateWide => branch_iw!(|a, i| a as i32 >= i as i32),
-            code::BranchLessUnsignedImmediateWide => branch_iw!(|a, i| a < i),
-            code::BranchGreaterEqualUnsignedImmediateWide => branch_iw!(|a, i| a >= i),
+            code::BranchEqual => branch!(at.if_words(|a, b| a == b)),
+            code::BranchNotEqual => branch!(at.if_words(|a, b| a != b)),
+            code::BranchLessSigned => branch!(at.if_words(|a, b| (a as i32) < b as i32)),
+            code::BranchGreaterEqualSigned => branch!(at.if_words(|a, b| a as i32 >= b as i32)),
+            code::BranchLessUnsigned => branch!(at.if_words(|a, b| a < b)),
+            code::BranchGreaterEqualUnsigned => branch!(at.if_words(|a, b| a >= b)),
+            code::BranchEqualImmediate => branch!(at.if_i8(|a, i| a == i)),
+            code::BranchNotEqualImmediate => branch!(at.if_i8(|a, i| a != i)),
+            code::BranchLessSignedImmediate => branch!(at.if_i8(|a, i| (a as i32) < i as i32)),
+            code::BranchGreaterEqualSignedImmediate => branch!(at.if_i8(|a, i| a as i32 >= i as i32)),
+            code::BranchLessUnsignedImmediate => branch!(at.if_i8(|a, i| a < i)),
+            code::BranchGreaterEqualUnsignedImmediate => branch!(at.if_i8(|a, i| a >= i)),
+            code::BranchEqualWide => branch_wide!(at.if_words(|a, b| a == b)),
+            code::BranchNotEqualWide => branch_wide!(at.if_words(|a, b| a != b)),
+            code::BranchLessSignedWide => branch_wide!(at.if_words(|a, b| (a as i32) < b as i32)),
+            code::BranchGreaterEqualSignedWide => branch_wide!(at.if_words(|a, b| a as i32 >= b as i32)),
+            code::BranchLessUnsignedWide => branch_wide!(at.if_words(|a, b| a < b)),
+            code::BranchGreaterEqualUnsignedWide => branch_wide!(at.if_words(|a, b| a >= b)),
+            code::BranchEqualImmediateWide => branch_wide!(at.if_i8(|a, i| a == i)),
+            code::BranchNotEqualImmediateWide => branch_wide!(at.if_i8(|a, i| a != i)),
+            code::BranchLessSignedImmediateWide => branch_wide!(at.if_i8(|a, i| (a as i32) < i as i32)),
+            code::BranchGreaterEqualSignedImmediateWide => branch_wide!(at.if_i8(|a, i| a as i32 >= i as i32)),
+            code::BranchLessUnsignedImmediateWide => branch_wide!(at.if_i8(|a, i| a < i)),
+            code::BranchGreaterEqualUnsignedImmediateWide => branch_wide!(at.if_i8(|a, i| a >= i)),
             code::Switch => {
                 let (value, entries) = (at.read::<1>(), u32::from(at.half()));
                 if value < entries {

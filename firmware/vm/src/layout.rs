@@ -21,6 +21,8 @@ impl Granule {
     pub const ZERO: Self = Self([0; 4]);
 }
 
+/// More than this is not looked at: no chip has it, and sums of sizes stay below 2³².
+const MOST_AVAILABLE: u32 = 1 << 31;
 /// Heap bytes that one word of a bitmap covers.
 const HEAP_PER_WORD: u32 = 32 * Granule::SIZE;
 /// Bytes of the two words (used, start of block) that describe them.
@@ -47,7 +49,8 @@ impl Layout {
     /// The layout in a block of at most `available` bytes: the heap gets what the module may use and the block has.
     pub fn of(module: &Module<'_>, available: usize) -> Result<Self, LoadError> {
         let limits = module.limits();
-        let available = u32::try_from(available).unwrap_or(u32::MAX) / Granule::SIZE * Granule::SIZE;
+        let available =
+            u32::try_from(available).unwrap_or(u32::MAX).min(MOST_AVAILABLE) / Granule::SIZE * Granule::SIZE;
         let statics = module.static_size();
         // The format bounds the sum of the declared sizes at 2³⁰, so nothing here overflows.
         let bindings = module.import_count() as u32 * BINDING_SIZE;
@@ -58,9 +61,13 @@ impl Layout {
             return Err(LoadError::Memory { needed, available });
         }
         let room = available - fixed;
-        // A bitmap pair of 8 bytes for every started 512 of heap, padded to 16.
+        // Every started 512 bytes of heap cost a pair of bitmap words. A first guess from below, then to the last granule, so that a block
+        // of exactly the size that this answers gives the same layout again.
         let share = (room / (HEAP_PER_WORD + BITMAPS_PER_WORD) + 1) * BITMAPS_PER_WORD;
-        let most = room.saturating_sub(share.next_multiple_of(LINEAR_UNIT)) / LINEAR_UNIT * LINEAR_UNIT;
+        let mut most = room.saturating_sub(share.next_multiple_of(LINEAR_UNIT)) / LINEAR_UNIT * LINEAR_UNIT;
+        while most + LINEAR_UNIT + bitmaps(most + LINEAR_UNIT).next_multiple_of(LINEAR_UNIT) <= room {
+            most += LINEAR_UNIT;
+        }
         let wanted = limits.heap_max.min(u32::MAX / 4).next_multiple_of(LINEAR_UNIT);
         let heap = most.min(wanted).max(least);
         let block = fixed + heap + bitmaps(heap).next_multiple_of(LINEAR_UNIT);
@@ -116,12 +123,17 @@ impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Memory { needed, available } => {
-                write!(f, "the module needs {needed} bytes of memory and there are {available}: lower its --heap minimum or --stack")
+                write!(
+                    f,
+                    "the module needs {needed} bytes of memory and there are {available}: lower its --heap minimum or --stack"
+                )
             }
             Self::Alignment => f.write_str("the module must lie at an address that is a multiple of 4"),
             Self::Code(bytes) => write!(f, "the module has {bytes} bytes of code; {} can be run", Link::MAX_CODE),
             Self::Import(index) => write!(f, "import {index} is no function of this host"),
-            Self::Thunks { needed, available } => write!(f, "the module needs {needed} callback thunks and {available} are free"),
+            Self::Thunks { needed, available } => {
+                write!(f, "the module needs {needed} callback thunks and {available} are free")
+            }
         }
     }
 }

@@ -26,6 +26,7 @@ mod interpreter;
 mod layout;
 mod link;
 mod memory;
+mod operate;
 mod program;
 mod slow;
 mod trap;

@@ -1,6 +1,7 @@
 //! The code and the function table of a verified module, read in place without checks. Never here: anything that is not verified.
 
-use espb_format::container::{LINEAR_UNIT, Module, SectionKind};
+use espb_format::container::{LINEAR_UNIT, SectionKind};
+use espb_format::verifier::Verified;
 
 /// Where a module's code and function table lie.
 #[derive(Clone, Copy)]
@@ -16,8 +17,11 @@ pub(crate) struct Record {
 }
 
 impl Program {
-    pub(crate) fn of(module: &Module<'_>) -> Self {
-        Self { code: module.section(SectionKind::Code).as_ptr(), functions: module.section(SectionKind::Functions).as_ptr().cast() }
+    pub(crate) fn of(module: &Verified<'_>) -> Self {
+        Self {
+            code: module.section(SectionKind::Code).as_ptr(),
+            functions: module.section(SectionKind::Functions).as_ptr().cast(),
+        }
     }
 
     /// The instruction at a word of the code section.

@@ -48,7 +48,11 @@ pub(crate) fn indirect_target(context: &Context<'_>, address: u32, signature: i3
     let function = callback.and_then(|index| module.callback(index)).ok_or((TrapKind::IndirectCall, address))?;
     let own = context.program().function(function).signature();
     let wanted = signature as u16;
-    if own == wanted || module.signature(own) == module.signature(wanted) { Ok(function) } else { Err((TrapKind::IndirectSignature, address)) }
+    if own == wanted || module.signature(own) == module.signature(wanted) {
+        Ok(function)
+    } else {
+        Err((TrapKind::IndirectSignature, address))
+    }
 }
 
 /// 64-bit division and remainder; `None` for a divisor of 0.
@@ -93,7 +97,10 @@ pub(crate) fn stack_allocate(context: &Context<'_>, sp: u32, size: u32) -> Resul
 pub(crate) fn stack_restore(context: &Context<'_>, at: Cursor) -> Result<u32, Failure> {
     let wanted = at.read::<1>();
     let entry = at.link().1;
-    let frame = context.module().function_at(context.program().word_of(at.pc())).map_or(0, |index| context.program().function(index).linear_frame());
+    let frame = context
+        .module()
+        .function_at(context.program().word_of(at.pc()))
+        .map_or(0, |index| context.program().function(index).linear_frame());
     let fits = wanted >= context.stack_limit() && wanted <= entry - frame && wanted.is_multiple_of(Granule::SIZE);
     if fits { Ok(wanted) } else { Err((TrapKind::StackPointer, wanted)) }
 }

@@ -124,7 +124,9 @@ impl fmt::Display for Trap {
             | TrapKind::IndirectCall
             | TrapKind::IndirectSignature
             | TrapKind::HeapMisuse => write!(f, ": {:#010x}", self.value),
-            TrapKind::Contract => write!(f, ": argument {} of import {} is {:#x}", self.argument, self.import, self.value),
+            TrapKind::Contract => {
+                write!(f, ": argument {} of import {} is {:#x}", self.argument, self.import, self.value)
+            }
             TrapKind::Explicit | TrapKind::Host => write!(f, " (code {})", self.value),
             _ => Ok(()),
         }
