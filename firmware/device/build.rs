@@ -1,7 +1,8 @@
-//! Compiles the FreeRTOS kernel for the chip with clang, from the sources that crate `freertos-next` carries.
+//! Compiles the FreeRTOS kernel for the chip with clang, from the sources that crate `freertos-next` carries, and the
+//! contracts of the host functions from the hints files.
 //! No source of the kernel is copied or changed here; what is ours is `kernel/` (configuration, two headers).
 
-use std::{env, error::Error, path::PathBuf};
+use std::{env, error::Error, fmt::Display, fs, path::PathBuf};
 
 /// Kernel sources, relative to the kernel's folder.
 const KERNEL_SOURCES: [&str; 9] = [
@@ -20,6 +21,23 @@ const KERNEL_SOURCES: [&str; 9] = [
 const CARRIER: &str = "freertos-next";
 
 fn main() -> Result<(), Box<dyn Error>> {
+    compile_kernel()?;
+    write_contracts()
+}
+
+/// The table of contracts, included by `src/host/mod.rs`.
+fn write_contracts() -> Result<(), Box<dyn Error>> {
+    let hints = espb_hints::HintSet::built_in().map_err(joined)?;
+    let table = espb_hints::emit_rust_table(&hints).map_err(joined)?;
+    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("contracts.rs"), table)?;
+    Ok(())
+}
+
+fn joined<E: Display>(errors: Vec<E>) -> String {
+    errors.iter().map(E::to_string).collect::<Vec<_>>().join("\n")
+}
+
+fn compile_kernel() -> Result<(), Box<dyn Error>> {
     let kernel = kernel_folder()?;
     let port = kernel.join("portable/GCC/RISC-V");
 

@@ -88,7 +88,9 @@ fn application_offset(flash: &[u8]) -> Result<usize, String> {
         }
     }
     first_ota.ok_or_else(|| {
-        format!("the flash image has no application partition in a table at {PARTITION_TABLE:#x}; is it a full flash image?")
+        format!(
+            "the flash image has no application partition in a table at {PARTITION_TABLE:#x}; is it a full flash image?"
+        )
     })
 }
 

@@ -103,20 +103,29 @@ pub fn receive(buffer: &mut [u8]) -> usize {
 
 /// Sends bytes without a break by other tasks' output.
 pub fn write(bytes: &[u8]) {
-    let sending = critical_section::with(|cs| *SENDING.borrow_ref(cs));
-    match sending {
-        Some(mutex) => mutex.lock(|| send(bytes)),
-        None => send(bytes),
+    while_idle(|| send(bytes));
+}
+
+/// Runs `body` while no other task is sending.
+pub fn while_idle<R>(body: impl FnOnce() -> R) -> R {
+    match critical_section::with(|cs| *SENDING.borrow_ref(cs)) {
+        Some(mutex) => mutex.lock(body),
+        None => body(),
     }
 }
 
-/// Sends text; zero bytes, which would look like frames, are left out.
-pub fn write_text(text: &[u8]) {
-    let sending = critical_section::with(|cs| *SENDING.borrow_ref(cs));
-    let body = || text.split(|&byte| byte == 0).for_each(send);
-    match sending {
-        Some(mutex) => mutex.lock(body),
-        None => body(),
+/// Lets `body` send text that stands together.
+pub fn transaction<R>(body: impl FnOnce(&mut Output) -> R) -> R {
+    while_idle(|| body(&mut Output(())))
+}
+
+/// The console while it is one's own.
+pub struct Output(());
+
+impl Output {
+    /// Sends text; zero bytes, which would look like frames, are left out.
+    pub fn text(&mut self, text: &[u8]) {
+        text.split(|&byte| byte == 0).for_each(send);
     }
 }
 

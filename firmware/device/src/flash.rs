@@ -125,7 +125,6 @@ fn map(page: u32, flash: u32, pages: u32) -> u32 {
 /// # Safety
 /// Interrupts are off, since their handlers are in flash; nothing else uses these pages of the window.
 #[esp_hal::ram]
-#[inline(never)]
 unsafe fn map_without_cache(address: u32, flash: u32, pages: u32) {
     // SAFETY: the ROM needs no flash; the caller vouches for the pages.
     unsafe {

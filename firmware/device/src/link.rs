@@ -1,5 +1,5 @@
 //! The link task: reads requests from the console, carries them out, sends events. Always alive, above every module task.
-//! Decides nothing about modules; that is `instance`.
+//! Loading and ending instances is `instance`'s; wording what became of them is `report`'s.
 
 use core::{
     ffi::c_void,
@@ -9,25 +9,32 @@ use core::{
 
 use espb_link::{
     PROTOCOL,
-    event::{Event, Hello, Refusal, Refused, Slot, Stats},
+    event::{Event, Hello, Refusal, Slot, Stats},
     frame::{self, MAX_FRAME},
-    request::Request,
+    request::{Call, Request, Start},
     slot::SlotError,
     splitter::{Piece, Splitter},
 };
 
 use crate::{
     console, counters,
-    flash::{FlashError, StoredModule},
+    flash::{self, FlashError, StoredModule},
     heartbeat,
+    instance::{Running, end, load},
     kernel::{self, OutOfMemory, ffi},
+    report,
 };
 
 /// Chip name as the host knows it.
 const CHIP: &str = "esp32c3";
 
-/// The task's stack: two frame buffers and the verifier.
+/// The task's stack in bytes: two frame buffers, or the verifier.
 const STACK_BYTES: usize = 8192;
+
+/// Notification of bytes received and of outcomes.
+const WAKE: u32 = 0;
+/// Notification that the timer task has carried out its commands.
+const SETTLED: u32 = 1;
 
 static TASK: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
 
@@ -40,11 +47,7 @@ pub fn start() -> Result<(), OutOfMemory> {
 
 /// Makes the task look for bytes and outcomes; from tasks.
 pub fn wake() {
-    let task = TASK.load(Ordering::Relaxed);
-    if !task.is_null() {
-        // SAFETY: the task lives for ever.
-        unsafe { ffi::xTaskGenericNotify(task, 0, 0, ffi::NOTIFY_INCREMENT, ptr::null_mut()) };
-    }
+    notify(WAKE);
 }
 
 /// As [`wake`], from an interrupt handler; `woken` becomes 1 if the link task must run at once.
@@ -52,8 +55,31 @@ pub fn wake_from_interrupt(woken: &mut ffi::BaseType) {
     let task = TASK.load(Ordering::Relaxed);
     if !task.is_null() {
         // SAFETY: the task lives for ever.
-        unsafe { ffi::vTaskGenericNotifyGiveFromISR(task, 0, woken) };
+        unsafe { ffi::vTaskGenericNotifyGiveFromISR(task, WAKE, woken) };
     }
+}
+
+/// The timer task has carried out its commands.
+pub fn note_settled() {
+    notify(SETTLED);
+}
+
+/// Waits for [`note_settled`]; on the link task.
+pub fn wait_settled() {
+    take(SETTLED);
+}
+
+fn notify(index: u32) {
+    let task = TASK.load(Ordering::Relaxed);
+    if !task.is_null() {
+        // SAFETY: the task lives for ever.
+        unsafe { ffi::xTaskGenericNotify(task, index, 0, ffi::NOTIFY_INCREMENT, ptr::null_mut()) };
+    }
+}
+
+fn take(index: u32) {
+    // SAFETY: waits on this task's own notification; any count is one round.
+    unsafe { ffi::ulTaskGenericNotifyTake(index, 1, ffi::PORT_MAX_DELAY) };
 }
 
 /// Sends an event. One that does not fit into a frame is dropped: the texts in events are bounded so that it cannot happen.
@@ -63,74 +89,110 @@ pub fn send(event: &Event<'_>) {
     }
 }
 
+/// What stays the same from boot on.
+struct Device {
+    stored: Result<StoredModule, FlashError>,
+    boot_instructions: u64,
+}
+
 extern "C" fn body(_: *mut c_void) {
-    let boot_instructions = counters::instructions();
-    let stored = crate::flash::stored_module();
-    say_hello(&stored, boot_instructions);
+    let device = Device { boot_instructions: counters::instructions(), stored: flash::stored_module() };
+    device.say_hello();
+    device.autostart();
     let mut splitter = Splitter::new();
     loop {
-        // SAFETY: waits for `wake`; any count is one round.
-        unsafe { ffi::ulTaskGenericNotifyTake(0, 1, ffi::PORT_MAX_DELAY) };
+        take(WAKE);
+        end::reap();
+        if let Some(running) = Running::current() {
+            report::settle(running);
+        }
+        device.listen(&mut splitter);
+    }
+}
+
+impl Device {
+    fn listen(&self, splitter: &mut Splitter) {
         let mut bytes = [0; 64];
         loop {
             let length = console::receive(&mut bytes);
             if length == 0 {
-                break;
+                return;
             }
             for &byte in bytes.iter().take(length) {
-                if let Piece::Message(message) = splitter.push(byte) {
-                    match frame::decode(message) {
-                        Ok(request) => carry_out(&request, &stored, boot_instructions),
-                        Err(error) => refuse(Refusal::Request, format_args!("{error}")),
-                    }
+                let Piece::Message(message) = splitter.push(byte) else { continue };
+                match frame::decode(message) {
+                    Ok(request) => self.carry_out(&request),
+                    Err(error) => report::refuse(&load::Refused::new(Refusal::Request, format_args!("{error}"))),
                 }
             }
         }
     }
-}
 
-fn carry_out(request: &Request<'_>, stored: &Result<StoredModule, FlashError>, boot_instructions: u64) {
-    match request {
-        Request::Hello { .. } => say_hello(stored, boot_instructions),
-        Request::Start(_start) => refuse(Refusal::Slot, format_args!("no")),
-        Request::Stop => refuse(Refusal::Request, format_args!("no")),
-        Request::Stats => send(&Event::Stats(stats())),
-        Request::Ping { token } => send(&Event::Pong { token: *token }),
+    fn carry_out(&self, request: &Request<'_>) {
+        match request {
+            Request::Hello { .. } => self.say_hello(),
+            Request::Start(start) => self.start(start),
+            Request::Stop => match Running::current() {
+                Some(running) => {
+                    end::end(running);
+                    send(&Event::Stopped);
+                }
+                None => report::refuse(&load::Refused::new(Refusal::Request, format_args!("no module is running"))),
+            },
+            Request::Stats => send(&Event::Stats(stats())),
+            Request::Ping { token } => send(&Event::Pong { token: *token }),
+        }
+    }
+
+    fn autostart(&self) {
+        if self.stored.is_ok_and(|module| module.autostart) {
+            self.start(&Start { call: Call::Entry, arguments: heapless::Vec::new(), fuel: None, detached: true });
+        }
+    }
+
+    fn start(&self, start: &Start<'_>) {
+        if let Err(refused) = self.try_start(start) {
+            report::refuse(&refused);
+        }
+    }
+
+    fn try_start(&self, start: &Start<'_>) -> Result<(), load::Refused> {
+        let stored = self.stored.map_err(|error| load::Refused::new(Refusal::Slot, format_args!("{error}")))?;
+        let (running, loaded) = load::load(stored.bytes, start)?;
+        send(&Event::Loaded(loaded));
+        send(&Event::Started);
+        load::begin(running).inspect_err(|_| end::end(running))
+    }
+
+    fn say_hello(&self) {
+        let slot = match self.stored {
+            Ok(module) => Slot::Module { length: module.bytes.len() as u32, autostart: module.autostart },
+            Err(FlashError::NoSlot | FlashError::TooLarge) => Slot::Missing,
+            Err(FlashError::Header(SlotError::Empty)) => Slot::Empty,
+            Err(_) => Slot::Corrupt,
+        };
+        send(&Event::Hello(Hello {
+            protocol: PROTOCOL,
+            chip: CHIP,
+            firmware: env!("CARGO_PKG_VERSION"),
+            free_heap: kernel::heap::free_bytes() as u32,
+            boot_instructions: self.boot_instructions,
+            slot,
+        }));
     }
 }
 
-fn refuse(kind: Refusal, reason: core::fmt::Arguments<'_>) {
-    let text = alloc::fmt::format(reason);
-    send(&Event::Refused(Refused { kind, code: 0, offset: None, reason: &text }));
-}
-
-fn say_hello(stored: &Result<StoredModule, FlashError>, boot_instructions: u64) {
-    let slot = match stored {
-        Ok(module) => Slot::Module { length: module.bytes.len() as u32, autostart: module.autostart },
-        Err(FlashError::NoSlot | FlashError::TooLarge) => Slot::Missing,
-        Err(FlashError::Header(SlotError::Empty)) => Slot::Empty,
-        Err(_) => Slot::Corrupt,
-    };
-    send(&Event::Hello(Hello {
-        protocol: PROTOCOL,
-        chip: CHIP,
-        firmware: env!("CARGO_PKG_VERSION"),
-        free_heap: kernel::heap::free_bytes() as u32,
-        boot_instructions,
-        slot,
-    }));
-}
-
 fn stats() -> Stats {
+    let peaks = end::peaks();
     Stats {
         instructions: counters::instructions(),
-        heap_peak: 0,
-        linear_stack_peak: 0,
-        shadow_stack_peak: 0,
+        heap_peak: peaks.heap,
+        linear_stack_peak: peaks.linear_stack,
+        shadow_stack_peak: peaks.shadow_stack,
         heartbeats: heartbeat::count(),
         ticks: kernel::tick_count(),
         free_heap: kernel::heap::free_bytes() as u32,
         minimum_free_heap: kernel::heap::minimum_free_bytes() as u32,
-        native_stack_spare: 0,
+        native_stack_spare: end::native_stack_spare(),
     }
 }

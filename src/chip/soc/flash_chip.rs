@@ -55,6 +55,8 @@ impl FlashChip {
     /// Executes one command. `input` is the data phase to the chip; `output` the length of the one from it. `None` if the
     /// chip does not know the command.
     pub fn command(&mut self, code: u8, address: u32, input: &[u8], output: usize) -> Option<Vec<u8>> {
+        // Address bits above the chip's size are not connected.
+        let address = address % self.size().max(1);
         let mut answer = Vec::new();
         match code {
             // write enable, write disable

@@ -16,6 +16,12 @@ pub type TaskHandle = *mut c_void;
 pub type QueueHandle = *mut c_void;
 /// `StreamBufferHandle_t`.
 pub type StreamBufferHandle = *mut c_void;
+/// `TimerHandle_t`.
+pub type TimerHandle = *mut c_void;
+/// `EventGroupHandle_t`.
+pub type EventGroupHandle = *mut c_void;
+/// `TimerCallbackFunction_t`.
+pub type TimerCallback = extern "C" fn(TimerHandle);
 /// `TaskFunction_t`.
 pub type TaskFunction = extern "C" fn(*mut c_void);
 
@@ -23,13 +29,21 @@ pub type TaskFunction = extern "C" fn(*mut c_void);
 pub const PD_PASS: BaseType = 1;
 /// `portMAX_DELAY`.
 pub const PORT_MAX_DELAY: TickType = u32::MAX;
+/// `taskSCHEDULER_SUSPENDED`.
+pub const TASK_SCHEDULER_SUSPENDED: BaseType = 0;
+/// `taskSCHEDULER_NOT_STARTED`.
+pub const TASK_SCHEDULER_NOT_STARTED: BaseType = 1;
 /// `taskSCHEDULER_RUNNING`.
 pub const TASK_SCHEDULER_RUNNING: BaseType = 2;
 /// `queueQUEUE_TYPE_MUTEX`.
 pub const QUEUE_TYPE_MUTEX: u8 = 1;
+/// `queueQUEUE_TYPE_RECURSIVE_MUTEX`.
+pub const QUEUE_TYPE_RECURSIVE_MUTEX: u8 = 4;
 /// `queueSEND_TO_BACK`.
 pub const QUEUE_SEND_TO_BACK: BaseType = 0;
 
+/// `configISR_STACK_SIZE_WORDS` in bytes.
+pub const ISR_STACK_BYTES: u32 = 512 * 4;
 /// `eIncrement` of `eNotifyAction`.
 pub const NOTIFY_INCREMENT: u32 = 2;
 
@@ -42,17 +56,40 @@ pub struct HeapRegion {
     pub size: usize,
 }
 
+/// `HeapStats_t`.
+#[repr(C)]
+#[derive(Default)]
+pub struct HeapStats {
+    pub free_bytes: usize,
+    pub largest_free_block: usize,
+    pub smallest_free_block: usize,
+    pub free_blocks: usize,
+    pub minimum_free_bytes: usize,
+    pub allocations: usize,
+    pub frees: usize,
+}
+
 unsafe extern "C" {
+    /// End of the interrupt stack (port.c).
+    pub static xISRStackTop: u32;
+    /// Depth of critical sections of the current task (port.c).
+    pub static mut xCriticalNesting: u32;
+
     pub fn vPortDefineHeapRegions(regions: *const HeapRegion);
     pub fn pvPortMalloc(size: usize) -> *mut c_void;
     pub fn vPortFree(block: *mut c_void);
     pub fn xPortGetFreeHeapSize() -> usize;
+    pub fn vPortGetHeapStats(stats: *mut HeapStats);
     pub fn xPortGetMinimumEverFreeHeapSize() -> usize;
 
     pub fn vTaskStartScheduler();
     pub fn vTaskSwitchContext();
     pub fn xTaskIncrementTick() -> BaseType;
     pub fn xTaskGetSchedulerState() -> BaseType;
+    pub fn vTaskSuspendAll();
+    pub fn xTaskResumeAll() -> BaseType;
+    pub fn pvTaskGetThreadLocalStoragePointer(task: TaskHandle, index: BaseType) -> *mut c_void;
+    pub fn vTaskSetThreadLocalStoragePointer(task: TaskHandle, index: BaseType, value: *mut c_void);
 
     pub fn xTaskCreate(
         body: TaskFunction,
@@ -62,11 +99,20 @@ unsafe extern "C" {
         priority: UBaseType,
         handle: *mut TaskHandle,
     ) -> BaseType;
+    pub fn vTaskDelete(task: TaskHandle);
     pub fn vTaskDelay(ticks: TickType);
     pub fn xTaskDelayUntil(previous_wake: *mut TickType, increment: TickType) -> BaseType;
+    pub fn xTaskAbortDelay(task: TaskHandle) -> BaseType;
+    pub fn vTaskSuspend(task: TaskHandle);
+    pub fn vTaskResume(task: TaskHandle);
+    pub fn eTaskGetState(task: TaskHandle) -> u32;
+    pub fn uxTaskPriorityGet(task: TaskHandle) -> UBaseType;
+    pub fn vTaskPrioritySet(task: TaskHandle, priority: UBaseType);
     pub fn xTaskGetTickCount() -> TickType;
+    pub fn xTaskGetCurrentTaskHandle() -> TaskHandle;
+    pub fn uxTaskGetNumberOfTasks() -> UBaseType;
+    pub fn uxTaskGetStackHighWaterMark(task: TaskHandle) -> UBaseType;
     pub fn pcTaskGetName(task: TaskHandle) -> *const c_char;
-
     pub fn xTaskGenericNotify(
         task: TaskHandle,
         index: UBaseType,
@@ -74,17 +120,82 @@ unsafe extern "C" {
         action: u32,
         previous: *mut u32,
     ) -> BaseType;
+    pub fn xTaskGenericNotifyWait(
+        index: UBaseType,
+        clear_on_entry: u32,
+        clear_on_exit: u32,
+        value: *mut u32,
+        wait: TickType,
+    ) -> BaseType;
     pub fn vTaskGenericNotifyGiveFromISR(task: TaskHandle, index: UBaseType, woken: *mut BaseType);
     pub fn ulTaskGenericNotifyTake(index: UBaseType, clear: BaseType, wait: TickType) -> u32;
+    pub fn xTaskGenericNotifyStateClear(task: TaskHandle, index: UBaseType) -> BaseType;
+    pub fn ulTaskGenericNotifyValueClear(task: TaskHandle, index: UBaseType, bits: u32) -> u32;
 
+    pub fn xQueueGenericCreate(length: UBaseType, item_size: UBaseType, kind: u8) -> QueueHandle;
     pub fn xQueueCreateMutex(kind: u8) -> QueueHandle;
-    pub fn xQueueSemaphoreTake(queue: QueueHandle, wait: TickType) -> BaseType;
+    pub fn xQueueCreateCountingSemaphore(most: UBaseType, initial: UBaseType) -> QueueHandle;
+    pub fn vQueueDelete(queue: QueueHandle);
     pub fn xQueueGenericSend(
         queue: QueueHandle,
         item: *const c_void,
         wait: TickType,
         position: BaseType,
     ) -> BaseType;
+    pub fn xQueueReceive(queue: QueueHandle, item: *mut c_void, wait: TickType) -> BaseType;
+    pub fn xQueuePeek(queue: QueueHandle, item: *mut c_void, wait: TickType) -> BaseType;
+    pub fn xQueueSemaphoreTake(queue: QueueHandle, wait: TickType) -> BaseType;
+    pub fn xQueueTakeMutexRecursive(mutex: QueueHandle, wait: TickType) -> BaseType;
+    pub fn xQueueGiveMutexRecursive(mutex: QueueHandle) -> BaseType;
+    pub fn xQueueGetMutexHolder(mutex: QueueHandle) -> TaskHandle;
+    pub fn uxQueueMessagesWaiting(queue: QueueHandle) -> UBaseType;
+    pub fn uxQueueSpacesAvailable(queue: QueueHandle) -> UBaseType;
+    pub fn xQueueGenericReset(queue: QueueHandle, new: BaseType) -> BaseType;
+    pub fn uxQueueGetQueueItemSize(queue: QueueHandle) -> UBaseType;
+    pub fn uxQueueGetQueueLength(queue: QueueHandle) -> UBaseType;
+
+    pub fn xTimerCreate(
+        name: *const c_char,
+        period: TickType,
+        reload: BaseType,
+        id: *mut c_void,
+        expired: TimerCallback,
+    ) -> TimerHandle;
+    pub fn xTimerGenericCommandFromTask(
+        timer: TimerHandle,
+        command: BaseType,
+        value: TickType,
+        woken: *mut BaseType,
+        wait: TickType,
+    ) -> BaseType;
+    pub fn pvTimerGetTimerID(timer: TimerHandle) -> *mut c_void;
+    pub fn vTimerSetTimerID(timer: TimerHandle, id: *mut c_void);
+    pub fn xTimerIsTimerActive(timer: TimerHandle) -> BaseType;
+    pub fn vTimerSetReloadMode(timer: TimerHandle, reload: BaseType);
+    pub fn xTimerGetReloadMode(timer: TimerHandle) -> BaseType;
+    pub fn uxTimerGetReloadMode(timer: TimerHandle) -> UBaseType;
+    pub fn xTimerGetPeriod(timer: TimerHandle) -> TickType;
+    pub fn xTimerGetExpiryTime(timer: TimerHandle) -> TickType;
+    pub fn xTimerGetTimerDaemonTaskHandle() -> TaskHandle;
+    pub fn xTimerPendFunctionCall(
+        function: extern "C" fn(*mut c_void, u32),
+        argument: *mut c_void,
+        value: u32,
+        wait: TickType,
+    ) -> BaseType;
+
+    pub fn xEventGroupCreate() -> EventGroupHandle;
+    pub fn vEventGroupDelete(group: EventGroupHandle);
+    pub fn xEventGroupWaitBits(
+        group: EventGroupHandle,
+        bits: u32,
+        clear: BaseType,
+        all: BaseType,
+        wait: TickType,
+    ) -> u32;
+    pub fn xEventGroupSetBits(group: EventGroupHandle, bits: u32) -> u32;
+    pub fn xEventGroupClearBits(group: EventGroupHandle, bits: u32) -> u32;
+    pub fn xEventGroupSync(group: EventGroupHandle, set: u32, wait_for: u32, wait: TickType) -> u32;
 
     pub fn xStreamBufferGenericCreate(
         size: usize,

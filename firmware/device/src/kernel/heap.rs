@@ -42,6 +42,14 @@ pub fn minimum_free_bytes() -> usize {
     unsafe { ffi::xPortGetMinimumEverFreeHeapSize() }
 }
 
+/// Size of the largest free block, header included.
+pub fn largest_free_block() -> usize {
+    let mut stats = ffi::HeapStats::default();
+    // SAFETY: fills the structure.
+    unsafe { ffi::vPortGetHeapStats(&raw mut stats) };
+    stats.largest_free_block
+}
+
 struct KernelHeap;
 
 #[global_allocator]

@@ -18,9 +18,10 @@ extern "C" fn vApplicationStackOverflowHook(_task: *mut c_void, name: *const c_c
     panic!("native stack overflow in task {name:?}");
 }
 
-/// configASSERT of the kernel failed.
+/// configASSERT of the kernel failed: the end of the module if it was called on its behalf, else of the firmware.
 #[unsafe(no_mangle)]
 extern "C" fn espb_kernel_assert_failed(file: *const c_char, line: i32) -> ! {
+    crate::native_call::abandon(line as u32);
     // SAFETY: the kernel passes __FILE__.
     let file = unsafe { CStr::from_ptr(file) };
     panic!("FreeRTOS assertion failed at {file:?}:{line}");

@@ -5,6 +5,7 @@ pub mod ffi;
 pub mod heap;
 mod hooks;
 pub mod tick;
+pub mod tls;
 pub mod trap;
 
 use core::ffi::{CStr, c_void};
@@ -64,6 +65,50 @@ pub fn tick_count() -> Ticks {
 pub fn scheduler_running() -> bool {
     // SAFETY: reads kernel state only.
     unsafe { ffi::xTaskGetSchedulerState() == ffi::TASK_SCHEDULER_RUNNING }
+}
+
+/// Lets another task of the same priority run.
+pub fn yield_now() {
+    // SAFETY: the port's yield: the trap handler saves and restores every register.
+    unsafe { core::arch::asm!("ecall") };
+}
+
+/// Whether the scheduler was ever started: there is a current task from then on.
+pub fn scheduler_started() -> bool {
+    // SAFETY: reads kernel state only.
+    unsafe { ffi::xTaskGetSchedulerState() != ffi::TASK_SCHEDULER_NOT_STARTED }
+}
+
+/// Whether this runs in an interrupt handler: on the interrupt stack.
+pub fn in_interrupt() -> bool {
+    let stack: u32;
+    // SAFETY: reads the stack pointer.
+    unsafe { core::arch::asm!("mv {}, sp", out(reg) stack) };
+    // SAFETY: a constant of the port.
+    let top = unsafe { ffi::xISRStackTop };
+    stack <= top && stack > top - ffi::ISR_STACK_BYTES
+}
+
+/// Leaves every critical section and scheduler suspension of the current task, for a kernel call that is abandoned.
+pub fn open_locks() {
+    // SAFETY: the nesting count belongs to the current task; a task outside kernel calls has a count of 0 and interrupts on.
+    unsafe {
+        (&raw mut ffi::xCriticalNesting).write_volatile(0);
+        core::arch::asm!("csrsi mstatus, 8");
+        while ffi::xTaskGetSchedulerState() == ffi::TASK_SCHEDULER_SUSPENDED {
+            ffi::xTaskResumeAll();
+        }
+    }
+}
+
+/// Runs `body` while no other task runs. It may allocate but not block.
+pub fn without_switching<R>(body: impl FnOnce() -> R) -> R {
+    // SAFETY: paired below; called from tasks.
+    unsafe { ffi::vTaskSuspendAll() };
+    let result = body();
+    // SAFETY: pairs with the suspension above.
+    unsafe { ffi::xTaskResumeAll() };
+    result
 }
 
 /// Whether interrupts are on: false in handlers, critical sections and before the start.

@@ -59,6 +59,7 @@ impl<B: Bus> RiscV<B> {
         let shared = Shared {
             bus,
             now: 0,
+            told: 0,
             stop_at: 0,
             deadline: 0,
             ticks_per_cycle,

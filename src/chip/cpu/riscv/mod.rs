@@ -44,6 +44,8 @@ const NO_END: u64 = 1;
 struct Shared<B> {
     bus: B,
     now: Ticks,
+    /// The latest time that the chip has been told.
+    told: Ticks,
     /// Blocks beginning at or after this moment are not run.
     stop_at: Ticks,
     deadline: Ticks,
@@ -82,10 +84,11 @@ impl<B: Bus> Shared<B> {
         self.block = (address, cost);
     }
 
-    /// Takes the instructions that an exception cut off back out of the account.
+    /// Takes the instructions that an exception cut off back out of the account. Time never falls behind what the chip has
+    /// been told already.
     fn refund(&mut self, instructions: u32) {
         let instructions = u64::from(instructions);
-        self.now -= instructions * self.ticks_per_cycle;
+        self.now = self.now.saturating_sub(instructions * self.ticks_per_cycle).max(self.told);
         self.instructions -= instructions;
         self.cycles -= instructions;
         // A cut-off block did not reach its last instruction.
@@ -101,9 +104,11 @@ impl<B: Bus> Shared<B> {
 
     /// Looks at the chip again, after anything that may have changed it.
     fn look_at_bus(&mut self) {
+        self.told = self.now;
         self.ticks_per_cycle = self.bus.ticks_per_cycle();
         self.line_pending = self.bus.interrupt(self.now).is_some();
-        self.stop_at = if self.bus.has_request(self.now) { 0 } else { self.deadline.min(self.bus.next_event(self.now)) };
+        self.stop_at =
+            if self.bus.has_request(self.now) { 0 } else { self.deadline.min(self.bus.next_event(self.now)) };
     }
 }
 
@@ -235,7 +240,9 @@ impl<B: Bus> RiscV<B> {
             Some((access, base, offset)) => {
                 let address = self.register(base).wrapping_add_signed(offset);
                 match access {
-                    Access::Load => self.raise(cause::LOAD_ACCESS, pc, address, "a load from an address without memory"),
+                    Access::Load => {
+                        self.raise(cause::LOAD_ACCESS, pc, address, "a load from an address without memory")
+                    }
                     Access::Store => {
                         self.raise(cause::STORE_ACCESS, pc, address, "a store to an address without writable memory")
                     }
@@ -327,10 +334,7 @@ impl<B: Bus> Cpu for RiscV<B> {
         self.pc = pc;
         self.asleep = false;
         self.set_control(RegisterRISCV::X2, stack);
-        self.set_control(
-            RegisterRISCV::MSTATUS,
-            MSTATUS_MPP_MACHINE | if interrupts { MSTATUS_MIE } else { 0 },
-        );
+        self.set_control(RegisterRISCV::MSTATUS, MSTATUS_MPP_MACHINE | if interrupts { MSTATUS_MIE } else { 0 });
         Ok(())
     }
 

@@ -8,8 +8,8 @@ mod cache;
 mod efuse;
 mod gpio;
 mod interrupt_matrix;
-pub mod regions;
 mod radio_power;
+pub mod regions;
 mod rtc_cntl;
 mod spi_memory;
 mod system;
@@ -224,8 +224,13 @@ fn unmodelled(address: u32, note: &str) -> Unmodelled {
     Unmodelled { address, name: format!("{}{note}", regions::name(address)) }
 }
 
+fn check_alignment(address: u32, size: u8) -> Result<(), Unmodelled> {
+    if address.is_multiple_of(u32::from(size.max(1))) { Ok(()) } else { Err(unmodelled(address, " (misaligned)")) }
+}
+
 impl Bus for Esp32c3 {
     fn read(&mut self, now: Ticks, address: u32, size: u8) -> Result<u32, Unmodelled> {
+        check_alignment(address, size)?;
         let word = match self.block(address & !3) {
             Some((block, offset)) => block.read(now, offset),
             None => None,
@@ -236,6 +241,7 @@ impl Bus for Esp32c3 {
     }
 
     fn write(&mut self, now: Ticks, address: u32, size: u8, value: u32) -> Result<(), Unmodelled> {
+        check_alignment(address, size)?;
         let word = address & !3;
         let Some((block, offset)) = self.block(word) else { return Err(unmodelled(address, "")) };
         let value = if size == 4 {

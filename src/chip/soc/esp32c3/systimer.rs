@@ -164,7 +164,7 @@ impl Peripheral for Systimer {
             UNIT_OP..UNIT_LOAD_VALUES => OP_VALID,
             UNIT_VALUES..COMP_LOAD => {
                 let value = unit(UNIT_VALUES)?.latched;
-                if offset % 8 == 0 { (value >> 32) as u32 } else { value as u32 }
+                if offset.is_multiple_of(8) { (value >> 32) as u32 } else { value as u32 }
             }
             INT_RAW => self.raw,
             INT_ST => self.raw & self.registers.get(INT_ENA),
@@ -209,8 +209,7 @@ mod tests {
     #[test]
     fn a_target_alarm_fires_once_at_its_exact_tick_and_a_period_again_and_again() {
         let mut timer = Systimer::new();
-        let write =
-            |timer: &mut Systimer, offset, value| timer.write(7, offset, value).expect("a SYSTIMER register");
+        let write = |timer: &mut Systimer, offset, value| timer.write(7, offset, value).expect("a SYSTIMER register");
         write(&mut timer, INT_ENA, 0b11);
         write(&mut timer, TARGETS + 4, 1_000);
         write(&mut timer, COMP_LOAD, 1);
@@ -224,7 +223,11 @@ mod tests {
         assert!(timer.interrupt(0) && !timer.interrupt(1));
         timer.write(10_000, INT_CLR, 1).expect("INT_CLR");
         for period in 1..4 {
-            assert_eq!(timer.next_event((period - 1) * 160_000 + 10_000), period * 160_000, "16 000 periods of 16 MHz are 1 ms");
+            assert_eq!(
+                timer.next_event((period - 1) * 160_000 + 10_000),
+                period * 160_000,
+                "16 000 periods of 16 MHz are 1 ms"
+            );
             timer.advance(period * 160_000);
             assert!(timer.interrupt(1) && !timer.interrupt(0));
             timer.write(period * 160_000, INT_CLR, 2).expect("INT_CLR");

@@ -124,7 +124,8 @@ impl TimerGroup {
             return self.base;
         }
         let counts = (now - self.since) / self.count_ticks();
-        let value = if config & INCREASE != 0 { self.base.wrapping_add(counts) } else { self.base.wrapping_sub(counts) };
+        let value =
+            if config & INCREASE != 0 { self.base.wrapping_add(counts) } else { self.base.wrapping_sub(counts) };
         value & MASK
     }
 
@@ -177,7 +178,8 @@ impl Peripheral for TimerGroup {
             UPDATE | LOAD | INT_CLR => 0,
             CALIBRATION => {
                 let value = self.registers.get(CALIBRATION) & !CALIBRATION_READY;
-                let measured = value & (CALIBRATION_START | CALIBRATION_CYCLING) != 0 && now >= self.calibration_done_at;
+                let measured =
+                    value & (CALIBRATION_START | CALIBRATION_CYCLING) != 0 && now >= self.calibration_done_at;
                 value | if measured { CALIBRATION_READY } else { 0 }
             }
             INT_RAW => self.raw,

@@ -160,7 +160,7 @@ impl Uart {
         if !self.receive.is_empty() && self.receive.len() >= self.full_threshold() {
             self.raw |= RX_FULL;
         }
-        if self.waiting(now) < self.empty_threshold() {
+        if self.waiting() < self.empty_threshold() {
             self.raw |= TX_EMPTY;
         }
     }
@@ -179,7 +179,7 @@ impl Uart {
         }
         if enabled & TX_EMPTY != 0 {
             // The FIFO falls below the threshold when the byte behind it in the queue starts.
-            let waiting = self.waiting(now);
+            let waiting = self.waiting();
             let threshold = self.empty_threshold().max(1);
             if waiting >= threshold {
                 let index = self.outgoing.len() - threshold;
@@ -191,10 +191,9 @@ impl Uart {
         if next <= now { now + 1 } else { next }
     }
 
-    /// Bytes in the transmit FIFO: those whose start bit has not begun. The one on the line has left it.
-    fn waiting(&self, now: Ticks) -> usize {
-        let queued = self.outgoing.iter().filter(|end| **end > now).count();
-        queued.saturating_sub(1)
+    /// Bytes in the transmit FIFO, once [`Uart::advance`] has dropped those sent. The one on the line has left it.
+    fn waiting(&self) -> usize {
+        self.outgoing.len().saturating_sub(1)
     }
 
     fn full_threshold(&self) -> usize {
@@ -206,7 +205,8 @@ impl Uart {
     }
 
     fn timeout_at(&self) -> Ticks {
-        if self.timeout_reported || self.receive.is_empty() || self.registers.get(CONF1) & CONF1_RX_TIMEOUT_ENABLE == 0 {
+        if self.timeout_reported || self.receive.is_empty() || self.registers.get(CONF1) & CONF1_RX_TIMEOUT_ENABLE == 0
+        {
             return NEVER;
         }
         let bits = u64::from(self.registers.get(MEM_CONF) >> 16 & 0x3ff);
@@ -236,7 +236,7 @@ impl Uart {
     }
 
     fn transmit(&mut self, now: Ticks, byte: u8) {
-        if self.waiting(now) >= FIFO_BYTES {
+        if self.waiting() >= FIFO_BYTES {
             return;
         }
         let end = self.line_free_at.max(now) + self.byte_ticks();
@@ -260,7 +260,7 @@ impl Peripheral for Uart {
             INT_ST => self.raw & self.registers.get(INT_ENA),
             INT_CLR => 0,
             // The lines idle high: TXD, RTS, DTR, RXD, CTS.
-            STATUS => 0xe000_c000 | self.receive.len() as u32 | (self.waiting(now) as u32) << 16,
+            STATUS => 0xe000_c000 | self.receive.len() as u32 | (self.waiting() as u32) << 16,
             // Transmitter state 0 is idle; any other value means that it is sending.
             FSM_STATUS => u32::from(!self.outgoing.is_empty()) << 4,
             _ => self.registers.read(now, offset)?,
@@ -279,7 +279,7 @@ impl Peripheral for Uart {
                 }
                 if value & CONF0_TX_RESET != 0 {
                     // What is not on the line yet is lost.
-                    let keep = self.outgoing.len() - self.waiting(now);
+                    let keep = self.outgoing.len() - self.waiting();
                     let lost = self.outgoing.len() - keep;
                     self.outgoing.truncate(keep);
                     self.sent.truncate(self.sent.len() - lost.min(self.sent.len()));

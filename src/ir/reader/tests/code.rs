@@ -18,14 +18,14 @@ fn an_element_address_is_base_offset_and_scaled_indices() {
     let module = module(
         "%S = type { i8, [4 x i32], double }
         define ptr @f(ptr %base, i32 %i, i8 %j) {
-          %p = getelementptr inbounds [3 x %S], ptr %base, i32 1, i32 %i, i32 1, i8 %j
+          %p = getelementptr inbounds [3 x %S], ptr %base, i8 -1, i32 %i, i32 1, i8 %j
           ret ptr %p
         }",
     );
     let [InstructionKind::Address { base, offset, indices, in_bounds }] = kinds(function(&module, "f"))[..] else {
         panic!("one address")
     };
-    assert_eq!((base, *offset, *in_bounds), (&value(0), 3 * 32 + 4, true));
+    assert_eq!((base, *offset, *in_bounds), (&value(0), -3 * 32 + 4, true));
     assert_eq!(indices, &[ScaledIndex { index: value(1), scale: 32 }, ScaledIndex { index: value(2), scale: 4 }]);
 }
 

@@ -1,0 +1,19 @@
+//! Event groups: the kernel's own functions, called as they are.
+
+use super::{Registration, native};
+use crate::kernel::ffi;
+
+pub const TABLE: &[Registration] = &[
+    native!("xEventGroupCreate", ffi::xEventGroupCreate),
+    native!("vEventGroupDelete", ffi::vEventGroupDelete),
+    native!("xEventGroupWaitBits", ffi::xEventGroupWaitBits),
+    native!("xEventGroupSetBits", ffi::xEventGroupSetBits),
+    native!("xEventGroupClearBits", ffi::xEventGroupClearBits),
+    native!("xEventGroupSync", ffi::xEventGroupSync),
+];
+
+/// Deletes an event group of an instance that has no tasks any more.
+pub fn delete(handle: u32) {
+    // SAFETY: the instance owned the group and no task can use it.
+    unsafe { ffi::vEventGroupDelete(handle as ffi::EventGroupHandle) };
+}

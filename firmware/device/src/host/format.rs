@@ -1,0 +1,434 @@
+//! printf's format strings over typed arguments. Knows neither where the text goes nor which function was called.
+//! Refused: `%n`, unknown conversions, and arguments whose type does not fit their conversion.
+
+use core::fmt::{self, Write};
+
+use espb_format::signature::ValType;
+use espb_vm::{HostCall, Memory, Trap, TrapKind};
+
+/// Most digits behind the point of `%e` and `%g`; more are printed as that many.
+const MAX_EXPONENT_DIGITS: usize = 60;
+
+/// Where formatted text goes.
+pub trait Sink {
+    /// Takes the next bytes.
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Trap>;
+}
+
+/// Where the arguments come from.
+pub enum Arguments<'c, 'a> {
+    /// Those of a variadic call.
+    Slots {
+        /// The call.
+        call: &'c HostCall<'a>,
+        /// Position of the next one among all arguments.
+        position: usize,
+        /// Its first slot.
+        slot: usize,
+    },
+    /// Behind a `va_list`: 4-byte slots, 8-byte values at addresses divisible by 8.
+    List {
+        /// The module's memory.
+        memory: Memory<'a>,
+        /// Address of the next slot.
+        address: u32,
+    },
+}
+
+impl<'c, 'a> Arguments<'c, 'a> {
+    /// The variadic arguments behind `fixed` 32-bit parameters.
+    pub fn after(call: &'c HostCall<'a>, fixed: usize) -> Self {
+        Self::Slots { call, position: fixed, slot: fixed }
+    }
+
+    fn wide(&mut self, wanted: ValType) -> Result<u64, Trap> {
+        match self {
+            Self::Slots { call, position, slot } => {
+                let found = call.signature().and_then(|signature| signature.params().nth(*position));
+                let value = match found {
+                    Some(found) if found == wanted && wanted.slots() == 2 => call.double_word(*slot),
+                    Some(found) if found == wanted => call.word(*slot).into(),
+                    // An int conversion of a long long prints its low word, as on any 32-bit machine.
+                    Some(ValType::I64) if wanted == ValType::I32 => call.word(*slot).into(),
+                    _ => return Err(call.violation(*position as u8, call.word(*slot))),
+                };
+                *slot += usize::from(found.map_or(1, ValType::slots));
+                *position += 1;
+                Ok(value)
+            }
+            Self::List { memory, address } => {
+                if wanted.slots() == 2 {
+                    *address = address.next_multiple_of(8);
+                    let low = memory.read_word(*address)?;
+                    let high = memory.read_word(address.wrapping_add(4))?;
+                    *address = address.wrapping_add(8);
+                    Ok(u64::from(low) | u64::from(high) << 32)
+                } else {
+                    let word = memory.read_word(*address)?;
+                    *address = address.wrapping_add(4);
+                    Ok(word.into())
+                }
+            }
+        }
+    }
+
+    fn word(&mut self) -> Result<u32, Trap> {
+        self.wide(ValType::I32).map(|value| value as u32)
+    }
+}
+
+#[derive(Clone, Copy, Default)]
+struct Conversion {
+    left: bool,
+    plus: bool,
+    space: bool,
+    alternate: bool,
+    zero: bool,
+    width: usize,
+    precision: Option<usize>,
+    length: Length,
+}
+
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Length {
+    Char,
+    Short,
+    #[default]
+    Int,
+    LongLong,
+}
+
+/// Formats; answers how many bytes went to the sink.
+pub fn format(memory: Memory<'_>, text: u32, arguments: &mut Arguments<'_, '_>, sink: &mut dyn Sink) -> Result<u32, Trap> {
+    let mut output = Output { sink, count: 0 };
+    let mut at = text;
+    let mut next = || {
+        let mut byte = [0];
+        memory.read(at, &mut byte)?;
+        at = at.wrapping_add(1);
+        Ok::<u8, Trap>(byte[0])
+    };
+    loop {
+        match next()? {
+            0 => return Ok(output.count),
+            b'%' => {
+                let (conversion, letter) = parse(&mut next, arguments)?;
+                convert(&conversion, letter, memory, arguments, &mut output)?;
+            }
+            byte => output.put(&[byte])?,
+        }
+    }
+}
+
+fn parse(next: &mut dyn FnMut() -> Result<u8, Trap>, arguments: &mut Arguments<'_, '_>) -> Result<(Conversion, u8), Trap> {
+    let mut conversion = Conversion::default();
+    let mut byte = next()?;
+    loop {
+        match byte {
+            b'-' => conversion.left = true,
+            b'+' => conversion.plus = true,
+            b' ' => conversion.space = true,
+            b'#' => conversion.alternate = true,
+            b'0' => conversion.zero = true,
+            _ => break,
+        }
+        byte = next()?;
+    }
+    if byte == b'*' {
+        let width = arguments.word()? as i32;
+        conversion.left |= width < 0;
+        conversion.width = width.unsigned_abs() as usize;
+        byte = next()?;
+    } else {
+        conversion.width = number(&mut byte, next)?;
+    }
+    if byte == b'.' {
+        byte = next()?;
+        conversion.precision = if byte == b'*' {
+            byte = next()?;
+            usize::try_from(arguments.word()? as i32).ok()
+        } else {
+            Some(number(&mut byte, next)?)
+        };
+    }
+    loop {
+        conversion.length = match (byte, conversion.length) {
+            (b'h', Length::Short) => Length::Char,
+            (b'h', _) => Length::Short,
+            (b'j', _) => Length::LongLong,
+            (b'l', Length::Int) => {
+                byte = next()?;
+                if byte != b'l' {
+                    return Ok((conversion, byte));
+                }
+                Length::LongLong
+            }
+            // long, size_t and ptrdiff_t are 32 bits wide; long double is not supported by the translator.
+            (b'z' | b't', length) => length,
+            _ => return Ok((conversion, byte)),
+        };
+        byte = next()?;
+    }
+}
+
+fn number(byte: &mut u8, next: &mut dyn FnMut() -> Result<u8, Trap>) -> Result<usize, Trap> {
+    let mut value = 0usize;
+    while byte.is_ascii_digit() {
+        value = value.saturating_mul(10).saturating_add(usize::from(*byte - b'0'));
+        *byte = next()?;
+    }
+    Ok(value)
+}
+
+struct Output<'s> {
+    sink: &'s mut dyn Sink,
+    count: u32,
+}
+
+impl Output<'_> {
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Trap> {
+        self.count = self.count.saturating_add(bytes.len() as u32);
+        self.sink.put(bytes)
+    }
+
+    fn repeat(&mut self, byte: u8, mut times: usize) -> Result<(), Trap> {
+        let row = [byte; 16];
+        while times > 0 {
+            let now = times.min(row.len());
+            self.put(row.get(..now).unwrap_or_default())?;
+            times -= now;
+        }
+        Ok(())
+    }
+
+    /// `prefix`, zeros or spaces up to the width, then `body` of `length` bytes.
+    fn padded(
+        &mut self,
+        conversion: &Conversion,
+        zero: bool,
+        prefix: &[u8],
+        length: usize,
+        body: impl FnOnce(&mut Self) -> Result<(), Trap>,
+    ) -> Result<(), Trap> {
+        let fill = conversion.width.saturating_sub(prefix.len() + length);
+        let zeros = if zero && conversion.zero && !conversion.left { fill } else { 0 };
+        if !conversion.left {
+            self.repeat(b' ', fill - zeros)?;
+        }
+        self.put(prefix)?;
+        self.repeat(b'0', zeros)?;
+        body(self)?;
+        if conversion.left { self.repeat(b' ', fill) } else { Ok(()) }
+    }
+}
+
+fn convert(
+    conversion: &Conversion,
+    letter: u8,
+    memory: Memory<'_>,
+    arguments: &mut Arguments<'_, '_>,
+    output: &mut Output<'_>,
+) -> Result<(), Trap> {
+    match letter {
+        b'%' => output.put(b"%"),
+        b'd' | b'i' => {
+            let value = signed(conversion, arguments)?;
+            let sign = sign(conversion, value < 0);
+            integer(conversion, sign, value.unsigned_abs(), 10, false, output)
+        }
+        b'u' => integer(conversion, b"", unsigned(conversion, arguments)?, 10, false, output),
+        b'x' | b'X' | b'o' => {
+            let value = unsigned(conversion, arguments)?;
+            let prefix: &[u8] = match letter {
+                _ if !conversion.alternate || value == 0 => b"",
+                b'x' => b"0x",
+                b'X' => b"0X",
+                _ => b"0",
+            };
+            integer(conversion, prefix, value, if letter == b'o' { 8 } else { 16 }, letter == b'X', output)
+        }
+        b'p' => integer(conversion, b"0x", arguments.word()?.into(), 16, false, output),
+        b'c' => {
+            let byte = [arguments.word()? as u8];
+            output.padded(conversion, false, b"", 1, |output| output.put(&byte))
+        }
+        b's' => string(conversion, memory, arguments.word()?, output),
+        b'f' | b'F' | b'e' | b'E' | b'g' | b'G' => {
+            float(conversion, letter, f64::from_bits(arguments.wide(ValType::F64)?), output)
+        }
+        _ => Err(Trap::new(TrapKind::Contract, letter.into())),
+    }
+}
+
+fn sign(conversion: &Conversion, negative: bool) -> &'static [u8] {
+    match (negative, conversion.plus, conversion.space) {
+        (true, ..) => b"-",
+        (_, true, _) => b"+",
+        (_, _, true) => b" ",
+        _ => b"",
+    }
+}
+
+fn signed(conversion: &Conversion, arguments: &mut Arguments<'_, '_>) -> Result<i64, Trap> {
+    Ok(match conversion.length {
+        Length::Char => i64::from(arguments.word()? as i8),
+        Length::Short => i64::from(arguments.word()? as i16),
+        Length::Int => i64::from(arguments.word()? as i32),
+        Length::LongLong => arguments.wide(ValType::I64)? as i64,
+    })
+}
+
+fn unsigned(conversion: &Conversion, arguments: &mut Arguments<'_, '_>) -> Result<u64, Trap> {
+    Ok(match conversion.length {
+        Length::Char => u64::from(arguments.word()? as u8),
+        Length::Short => u64::from(arguments.word()? as u16),
+        Length::Int => u64::from(arguments.word()?),
+        Length::LongLong => arguments.wide(ValType::I64)?,
+    })
+}
+
+fn integer(conversion: &Conversion, prefix: &[u8], value: u64, base: u64, upper: bool, output: &mut Output<'_>) -> Result<(), Trap> {
+    let mut digits = [0; 22];
+    let mut start = digits.len();
+    let mut rest = value;
+    while rest > 0 {
+        let digit = (rest % base) as u8;
+        start -= 1;
+        if let Some(place) = digits.get_mut(start) {
+            *place = match digit {
+                0..=9 => b'0' + digit,
+                _ if upper => b'A' + digit - 10,
+                _ => b'a' + digit - 10,
+            };
+        }
+        rest /= base;
+    }
+    let digits = digits.get(start..).unwrap_or_default();
+    // A precision of 0 prints nothing for the value 0; without one there is at least one digit.
+    let zeros = conversion.precision.unwrap_or(1).saturating_sub(digits.len());
+    output.padded(conversion, conversion.precision.is_none(), prefix, zeros + digits.len(), |output| {
+        output.repeat(b'0', zeros)?;
+        output.put(digits)
+    })
+}
+
+fn string(conversion: &Conversion, memory: Memory<'_>, address: u32, output: &mut Output<'_>) -> Result<(), Trap> {
+    if address == 0 {
+        return output.padded(conversion, false, b"", 6, |output| output.put(b"(null)"));
+    }
+    let limit = conversion.precision.unwrap_or(usize::MAX);
+    let mut length = 0;
+    // With a precision the string need not be terminated.
+    while length < limit {
+        let mut byte = [0];
+        memory.read(address.wrapping_add(length as u32), &mut byte)?;
+        if byte[0] == 0 {
+            break;
+        }
+        length += 1;
+    }
+    output.padded(conversion, false, b"", length, |output| {
+        let mut chunk = [0; 32];
+        let mut done = 0;
+        while done < length {
+            let now = (length - done).min(chunk.len());
+            let part = chunk.get_mut(..now).unwrap_or_default();
+            memory.read(address.wrapping_add(done as u32), part)?;
+            output.put(part)?;
+            done += now;
+        }
+        Ok(())
+    })
+}
+
+/// The length of what is written to it.
+struct Measure(usize);
+
+impl Write for Measure {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0 += text.len();
+        Ok(())
+    }
+}
+
+/// Writes to an output, keeping the first trap.
+struct Forward<'o, 's>(&'o mut Output<'s>, Result<(), Trap>);
+
+impl Write for Forward<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.1.is_ok() {
+            self.1 = self.0.put(text.as_bytes());
+        }
+        Ok(())
+    }
+}
+
+fn float(conversion: &Conversion, letter: u8, value: f64, output: &mut Output<'_>) -> Result<(), Trap> {
+    let upper = letter.is_ascii_uppercase();
+    let sign = sign(conversion, value.is_sign_negative());
+    let value = f64::from_bits(value.to_bits() & !(1 << 63));
+    if !value.is_finite() {
+        let word: &[u8] = match (value.is_nan(), upper) {
+            (true, false) => b"nan",
+            (true, true) => b"NAN",
+            (false, false) => b"inf",
+            (false, true) => b"INF",
+        };
+        return output.padded(conversion, false, sign, word.len(), |output| output.put(word));
+    }
+    let precision = conversion.precision.unwrap_or(6);
+    match letter.to_ascii_lowercase() {
+        b'f' => fixed(conversion, sign, value, precision, output),
+        b'e' => {
+            let text = exponential(value, precision.min(MAX_EXPONENT_DIGITS), upper, false, conversion.alternate);
+            output.padded(conversion, true, sign, text.len(), |output| output.put(text.as_bytes()))
+        }
+        _ => general(conversion, sign, value, precision.clamp(1, MAX_EXPONENT_DIGITS), upper, output),
+    }
+}
+
+fn fixed(conversion: &Conversion, sign: &[u8], value: f64, precision: usize, output: &mut Output<'_>) -> Result<(), Trap> {
+    let point = conversion.alternate && precision == 0;
+    let mut measure = Measure(usize::from(point));
+    // Measuring never fails.
+    let _ = write!(measure, "{value:.precision$}");
+    output.padded(conversion, true, sign, measure.0, |output| {
+        let mut forward = Forward(output, Ok(()));
+        let _ = write!(forward, "{value:.precision$}");
+        forward.1?;
+        if point { output.put(b".") } else { Ok(()) }
+    })
+}
+
+type Digits = heapless::String<96>;
+
+/// `d.ddde±dd`, with the zeros at the mantissa's end taken off if `strip`.
+fn exponential(value: f64, precision: usize, upper: bool, strip: bool, alternate: bool) -> Digits {
+    let mut text = Digits::new();
+    // 60 digits and the rest fit.
+    let _ = write!(text, "{value:.precision$e}");
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let mantissa = if strip && mantissa.contains('.') { mantissa.trim_end_matches('0').trim_end_matches('.') } else { mantissa };
+    let point = if alternate && !mantissa.contains('.') { "." } else { "" };
+    let (letter, sign) = (if upper { 'E' } else { 'e' }, if exponent < 0 { '-' } else { '+' });
+    let mut result = Digits::new();
+    let _ = write!(result, "{mantissa}{point}{letter}{sign}{:02}", exponent.unsigned_abs());
+    result
+}
+
+fn general(conversion: &Conversion, sign: &[u8], value: f64, precision: usize, upper: bool, output: &mut Output<'_>) -> Result<(), Trap> {
+    let strip = !conversion.alternate;
+    let scientific = exponential(value, precision - 1, upper, false, false);
+    let exponent = scientific.split_once(['e', 'E']).and_then(|(_, exponent)| exponent.parse::<i32>().ok()).unwrap_or(0);
+    if exponent < -4 || exponent >= precision as i32 {
+        let text = exponential(value, precision - 1, upper, strip, conversion.alternate);
+        return output.padded(conversion, true, sign, text.len(), |output| output.put(text.as_bytes()));
+    }
+    let digits = (precision as i32 - 1 - exponent) as usize;
+    let mut text = Digits::new();
+    // At most 60 significant digits and four zeros.
+    let _ = write!(text, "{value:.digits$}");
+    let text = if strip && text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    output.padded(conversion, true, sign, text.len(), |output| output.put(text.as_bytes()))
+}

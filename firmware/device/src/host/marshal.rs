@@ -1,0 +1,192 @@
+//! What a contract demands of a call, checked before native code sees the arguments; what it says of the outcome, done after.
+//! The same for every host function: no function is named here.
+
+use espb_format::{
+    contract::{Contract, Direction, Extent, Fate, Handle, HandleKind, HostContract, ImmetaEntries, ImmetaEntry, Param, Pointer, ResultMeaning},
+    signature::Signature,
+};
+use espb_vm::{HostCall, Trap, TrapKind};
+
+use super::{Call, copies};
+use crate::{
+    instance::{Failure, objects, task},
+    kernel::{self, ffi},
+};
+
+/// What a checked call leaves to do afterwards.
+pub struct Checked {
+    result: ResultMeaning,
+    uses_before: [u32; 2],
+}
+
+/// Checks the arguments. Nothing of the module runs meanwhile, so what was checked still holds for kernel objects when the call begins.
+pub fn check(call: &HostCall<'_>, host: &HostContract) -> Result<Checked, Trap> {
+    let mut checker = Checker { call, signature: Signature::decode(host.signature), uses: [0; 2], result: ResultMeaning::Value };
+    if !host.immeta.is_empty() || !host.cbmeta.is_empty() {
+        kernel::without_switching(|| checker.check(host))?;
+    }
+    let uses_before = task::ModuleTask::current().map_or([0; 2], |task| task.note_uses(checker.uses));
+    Ok(Checked { result: checker.result, uses_before })
+}
+
+struct Checker<'c, 'a> {
+    call: &'c HostCall<'a>,
+    signature: Option<Signature>,
+    uses: [u32; 2],
+    result: ResultMeaning,
+}
+
+impl Checker<'_, '_> {
+    fn check(&mut self, host: &HostContract) -> Result<(), Trap> {
+        if !host.cbmeta.is_empty() {
+            let contract = host.contract().unwrap_or_else(Contract::default);
+            for (position, param) in (0..).zip(&contract.params) {
+                self.param(position, param, self.word_of(position))?;
+            }
+            self.result = contract.result;
+        } else {
+            for entry in ImmetaEntries::new(host.immeta) {
+                match entry {
+                    Ok(ImmetaEntry::Param(position, param)) => self.param(position, &param, self.word_of(position))?,
+                    Ok(ImmetaEntry::Result(result)) => self.result = result,
+                    // The table was made by the encoder that this reads.
+                    Err(_) => return Err(self.call.violation(0, 0)),
+                }
+            }
+        }
+        if matches!(self.result, ResultMeaning::Handle { created: true, .. }) && objects::is_full() {
+            return Err(Trap::new(TrapKind::Host, Failure::TooManyObjects as u32));
+        }
+        Ok(())
+    }
+
+    /// The first slot of the parameter at this position.
+    fn word_of(&self, position: u8) -> u32 {
+        let before = self.signature.iter().flat_map(Signature::params).take(position.into());
+        self.call.word(before.map(|param| usize::from(param.slots())).sum())
+    }
+
+    fn violation(&self, position: u8, value: u32) -> Trap {
+        self.call.violation(position, value)
+    }
+
+    fn param(&mut self, position: u8, param: &Param, value: u32) -> Result<(), Trap> {
+        match param {
+            Param::Value | Param::UserData => Ok(()),
+            Param::Pointer(pointer) => self.pointer(position, pointer, value),
+            Param::Callback(callback) => {
+                if value == 0 && callback.nullable {
+                    return Ok(());
+                }
+                let module = self.call.instance().module();
+                let signature = self
+                    .call
+                    .instance()
+                    .thunks()
+                    .index(value)
+                    .and_then(|index| module.callback(index))
+                    .and_then(|function| module.function(function))
+                    .and_then(|function| module.signature(function.signature));
+                if signature == Some(callback.signature) { Ok(()) } else { Err(self.violation(position, value)) }
+            }
+            Param::Handle(handle) => self.handle(position, handle, value),
+            Param::HandleOut { nullable, .. } => {
+                if (*nullable && value == 0) || self.call.memory().is_writable(value, 4) {
+                    Ok(())
+                } else {
+                    Err(self.violation(position, value))
+                }
+            }
+            Param::Format(_) => self.call.memory().string_length(value).map(|_| ()).map_err(|_| self.violation(position, value)),
+        }
+    }
+
+    fn pointer(&mut self, position: u8, pointer: &Pointer, address: u32) -> Result<(), Trap> {
+        if pointer.nullable && address == 0 {
+            return Ok(());
+        }
+        let memory = self.call.memory();
+        let call = self.call;
+        let violation = || call.violation(position, address);
+        let bytes = match pointer.extent {
+            Extent::Const(bytes) => bytes,
+            Extent::Arg { param, scale } => self.word_of(param).checked_mul(scale).ok_or_else(violation)?,
+            Extent::Product(left, right) => self.word_of(left).checked_mul(self.word_of(right)).ok_or_else(violation)?,
+            Extent::CString => memory.string_length(address).map_err(|_| violation())? + 1,
+            Extent::CStringMax(limit) => self.string_within(address, self.word_of(limit)).ok_or_else(violation)?,
+            Extent::Element(queue) => self.element_size(self.word_of(queue)).ok_or_else(violation)?,
+            Extent::StoredAt(place) => memory.read_word(self.word_of(place)).map_err(|_| violation())?,
+            Extent::Region => 1,
+        };
+        let good = match pointer.direction {
+            _ if bytes == 0 => true,
+            Direction::In => memory.is_readable(address, bytes),
+            Direction::Out | Direction::InOut => memory.is_writable(address, bytes),
+        };
+        if !good {
+            return Err(violation());
+        }
+        for member in &pointer.members {
+            let value = memory.read_word(address.wrapping_add(member.offset.into())).map_err(|_| violation())?;
+            match &member.meaning {
+                // What a structure's pointers refer to is given by other members, which these are not parameters for.
+                Param::Pointer(inner) if !matches!(inner.extent, Extent::Const(_) | Extent::CString | Extent::Region) => {}
+                meaning => self.param(position, meaning, value)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes of a string up to its NUL, or `limit` if that comes first; `None` where neither lies in memory.
+    fn string_within(&self, address: u32, limit: u32) -> Option<u32> {
+        let memory = self.call.memory();
+        if memory.is_readable(address, limit) {
+            return Some(limit);
+        }
+        memory.string_length(address).ok().map(|length| length.saturating_add(1).min(limit))
+    }
+
+    fn element_size(&self, queue: u32) -> Option<u32> {
+        // SAFETY: the instance owns this queue, so it exists.
+        objects::owns(HandleKind::Queue, queue).then(|| unsafe { ffi::uxQueueGetQueueItemSize(queue as ffi::QueueHandle) })
+    }
+
+    fn handle(&mut self, position: u8, handle: &Handle, value: u32) -> Result<(), Trap> {
+        if value == 0 && handle.nullable {
+            return Ok(());
+        }
+        if !objects::owns(handle.kind, value) {
+            return Err(self.violation(position, value));
+        }
+        let released = match handle.fate {
+            Fate::Used => false,
+            Fate::Released => true,
+            Fate::ReleasedWhen { param, value } => self.word_of(param) == u32::from(value),
+        };
+        if released {
+            if task::is_used(value) {
+                return Err(Trap::new(TrapKind::Host, Failure::InUse as u32));
+            }
+            objects::remove(handle.kind, value);
+        } else if let Some(place) = self.uses.iter_mut().find(|place| **place == 0) {
+            *place = value;
+        }
+        Ok(())
+    }
+}
+
+/// Registers what the call created and turns its result into the module's.
+pub fn settle(call: &Call<'_, '_>, checked: Checked, result: Result<u64, Trap>) -> Result<u64, Trap> {
+    if let Some(task) = task::ModuleTask::current() {
+        task.note_uses(checked.uses_before);
+    }
+    let result = result?;
+    match checked.result {
+        ResultMeaning::Handle { kind, created: true, .. } if result != 0 => {
+            objects::add(kind, result as u32).map_err(|_| Trap::new(TrapKind::Host, Failure::TooManyObjects as u32))?;
+        }
+        ResultMeaning::Copied { .. } if result != 0 => return copies::copy(call, result as u32),
+        _ => {}
+    }
+    Ok(result)
+}

@@ -1,0 +1,226 @@
+//! The host functions: how an import finds one, and what happens around each call. One file a group; a new function is one
+//! line in its group's table and one line in `hints/`. What a function may be given is said there, never here.
+
+mod copies;
+mod event;
+mod esp_log;
+mod esp_timer;
+mod format;
+mod marshal;
+mod math;
+mod memory;
+mod queue;
+mod random;
+mod stdio;
+mod stdlib;
+mod string;
+mod task;
+mod timer;
+
+pub use copies::forget as forget_copies;
+
+use espb_format::{
+    container::{Import, Module, SectionKind},
+    contract::{self, HandleKind, HostContract},
+};
+use espb_link::event::Refusal;
+use espb_vm::{Host, HostCall, HostFunction, Trap, TrapKind};
+
+use crate::{
+    instance::{Failure, Running, load::Refused, objects},
+    native_call,
+};
+
+include!(concat!(env!("OUT_DIR"), "/contracts.rs"));
+
+/// A host function's code.
+#[derive(Clone, Copy)]
+pub enum Action {
+    /// Native code that takes the argument slots as they are (at most eight) and whose rules the contract states fully.
+    Native(native_call::Function),
+    /// Code of this firmware that looks at the call itself. Arguments have been checked against the contract.
+    Own(fn(&mut Call<'_, '_>) -> Result<u64, Trap>),
+}
+
+/// A line of a group's table.
+#[derive(Clone, Copy)]
+pub struct Registration {
+    name: &'static str,
+    action: Action,
+}
+
+/// `native!("name", path)`: a native function under an import name; `native!(@ name)`: under its own.
+macro_rules! native {
+    ($name:literal, $function:path) => {
+        $crate::host::Registration {
+            name: $name,
+            action: $crate::host::Action::Native($crate::native_function!($function)),
+        }
+    };
+    (@ $function:ident) => {
+        $crate::host::Registration {
+            name: stringify!($function),
+            action: $crate::host::Action::Native($crate::native_function!($function)),
+        }
+    };
+}
+use native;
+
+/// A function of this firmware under its import name.
+const fn own(name: &'static str, function: fn(&mut Call<'_, '_>) -> Result<u64, Trap>) -> Registration {
+    Registration { name, action: Action::Own(function) }
+}
+
+const GROUPS: [&[Registration]; 12] = [
+    task::TABLE,
+    queue::TABLE,
+    timer::TABLE,
+    event::TABLE,
+    esp_timer::TABLE,
+    esp_log::TABLE,
+    stdio::TABLE,
+    stdlib::TABLE,
+    memory::TABLE,
+    string::TABLE,
+    math::TABLE,
+    random::TABLE,
+];
+
+/// The code of each contract, in the contracts' order; `None` where this firmware has none.
+static ACTIONS: [Option<Action>; HOST_CONTRACTS.len()] = join();
+
+const fn join() -> [Option<Action>; HOST_CONTRACTS.len()] {
+    let mut actions = [None; HOST_CONTRACTS.len()];
+    let mut group = 0;
+    while group < GROUPS.len() {
+        let mut line = 0;
+        while line < GROUPS[group].len() {
+            let registration = GROUPS[group][line];
+            actions[position(registration.name)] = Some(registration.action);
+            line += 1;
+        }
+        group += 1;
+    }
+    actions
+}
+
+/// Position of a name in the sorted contracts. Evaluated at compile time: a name without a hints line does not build.
+const fn position(name: &str) -> usize {
+    let (mut low, mut high) = (0, HOST_CONTRACTS.len());
+    while low < high {
+        let middle = low + (high - low) / 2;
+        match compare(HOST_CONTRACTS[middle].name.as_bytes(), name.as_bytes()) {
+            0 => return middle,
+            less if less < 0 => low = middle + 1,
+            _ => high = middle,
+        }
+    }
+    panic!("a registered host function has no line in hints/")
+}
+
+const fn compare(left: &[u8], right: &[u8]) -> i32 {
+    let mut at = 0;
+    while at < left.len() && at < right.len() {
+        if left[at] != right[at] {
+            return left[at] as i32 - right[at] as i32;
+        }
+        at += 1;
+    }
+    left.len() as i32 - right.len() as i32
+}
+
+/// A host call with the instance it belongs to.
+pub struct Call<'c, 'a> {
+    /// The VM's view.
+    pub vm: &'c mut HostCall<'a>,
+    /// The instance.
+    pub running: &'static Running,
+}
+
+impl Call<'_, '_> {
+    /// The argument slot at this position.
+    pub fn word(&self, slot: usize) -> u32 {
+        self.vm.word(slot)
+    }
+
+    /// Calls native code with these words.
+    pub fn native(&self, function: native_call::Function, words: &[u32]) -> Result<u64, Trap> {
+        // SAFETY: the words were checked against the function's contract, which says what is behind them.
+        unsafe { native_call::call(function, words) }
+            .map_err(|failed| Trap::new(TrapKind::Host, Failure::KernelAssertion as u32 + failed.line))
+    }
+}
+
+/// The firmware as the VM sees it.
+pub struct DeviceHost;
+
+/// The one there is.
+pub static DEVICE_HOST: DeviceHost = DeviceHost;
+
+fn contract_at(function: HostFunction) -> Option<(&'static HostContract, Action)> {
+    let index = usize::from(function.0);
+    Some((HOST_CONTRACTS.get(index)?, (*ACTIONS.get(index)?)?))
+}
+
+fn find(name: &str) -> Option<HostFunction> {
+    let found = contract::find(HOST_CONTRACTS, name)?;
+    let index = HOST_CONTRACTS.iter().position(|contract| core::ptr::eq(contract, found))?;
+    ACTIONS.get(index)?.map(|_| HostFunction(index as u16))
+}
+
+/// Compares every import with this firmware's contracts.
+pub fn check_imports(module: &Module<'_>) -> Result<(), Refused> {
+    for import in module.imports() {
+        let refuse = |reason: &dyn core::fmt::Display| {
+            Refused::new(Refusal::Import, format_args!("import `{}`: {reason}", import.name))
+        };
+        let Some((contract, _)) = find(import.name).and_then(contract_at) else {
+            return Err(refuse(&"this firmware has no such function"));
+        };
+        let record = |kind, offset| contract::record(module.section(kind), offset).map(|(bytes, _)| bytes);
+        let immeta = record(SectionKind::MarshalMeta, import.marshal).map_err(|error| refuse(&error))?;
+        let cbmeta = record(SectionKind::CallbackMeta, import.callbacks).map_err(|error| refuse(&error))?;
+        contract.check(&import.signature, immeta, cbmeta).map_err(|difference| refuse(&difference))?;
+    }
+    Ok(())
+}
+
+// SAFETY: `critical` turns interrupts off, so on one core nothing else runs.
+unsafe impl Host for DeviceHost {
+    fn bind(&self, _index: u16, import: &Import<'_>) -> Option<HostFunction> {
+        find(import.name)
+    }
+
+    fn call(&self, vm: &mut HostCall<'_>) -> Result<u64, Trap> {
+        let missing = Trap::new(TrapKind::Host, Failure::Memory as u32);
+        let running = Running::current().ok_or(missing)?;
+        let (contract, action) = contract_at(vm.function).ok_or(missing)?;
+        let checked = marshal::check(vm, contract)?;
+        let mut call = Call { vm, running };
+        let result = match action {
+            Action::Native(function) => call.native(function, call.vm.arguments),
+            Action::Own(function) => function(&mut call),
+        };
+        marshal::settle(&call, checked, result)
+    }
+
+    fn critical(&self, body: &mut dyn FnMut()) {
+        critical_section::with(|_| body());
+    }
+}
+
+/// Deletes what an instance without tasks still owns.
+pub fn delete_objects() {
+    while let Some(handle) = objects::take(HandleKind::EspTimer) {
+        esp_timer::delete(handle);
+    }
+    while let Some(handle) = objects::take(HandleKind::Timer) {
+        timer::delete(handle);
+    }
+    while let Some(handle) = objects::take(HandleKind::EventGroup) {
+        event::delete(handle);
+    }
+    while let Some(handle) = objects::take(HandleKind::Queue) {
+        queue::delete(handle);
+    }
+}

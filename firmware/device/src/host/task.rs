@@ -1,0 +1,142 @@
+//! Tasks and task notifications. Creating, deleting and suspending are ours, since tasks of a module run in an execution context.
+
+use core::{ffi::CStr, ptr};
+
+use espb_format::contract::HandleKind;
+use espb_vm::{Stacks, Trap, TrapKind};
+
+use super::{Call, Registration, native, own};
+use crate::{
+    console,
+    instance::{self, Failure, end, objects, task as tasks},
+    kernel::{self, ffi},
+};
+
+pub const TABLE: &[Registration] = &[
+    own("xTaskCreate", create),
+    own("xTaskCreatePinnedToCore", create),
+    own("vTaskDelete", delete),
+    native!("vTaskDelay", ffi::vTaskDelay),
+    native!("xTaskDelayUntil", ffi::xTaskDelayUntil),
+    native!("xTaskAbortDelay", ffi::xTaskAbortDelay),
+    native!("eTaskGetState", ffi::eTaskGetState),
+    native!("uxTaskPriorityGet", ffi::uxTaskPriorityGet),
+    own("vTaskPrioritySet", set_priority),
+    own("vTaskSuspend", suspend),
+    native!("vTaskResume", ffi::vTaskResume),
+    native!("xTaskGetTickCount", ffi::xTaskGetTickCount),
+    native!("xTaskGetCurrentTaskHandle", ffi::xTaskGetCurrentTaskHandle),
+    native!("xTaskGetSchedulerState", ffi::xTaskGetSchedulerState),
+    native!("uxTaskGetNumberOfTasks", ffi::uxTaskGetNumberOfTasks),
+    own("uxTaskGetStackHighWaterMark", stack_high_water_mark),
+    native!("pcTaskGetName", ffi::pcTaskGetName),
+    native!("xTaskGenericNotify", ffi::xTaskGenericNotify),
+    native!("xTaskGenericNotifyWait", ffi::xTaskGenericNotifyWait),
+    native!("ulTaskGenericNotifyTake", ffi::ulTaskGenericNotifyTake),
+    native!("xTaskGenericNotifyStateClear", ffi::xTaskGenericNotifyStateClear),
+    native!("ulTaskGenericNotifyValueClear", ffi::ulTaskGenericNotifyValueClear),
+    own("vPortYield", yield_now),
+    own("vPortEnterCritical", enter_critical),
+    own("vPortExitCritical", leave_critical),
+    own("vTaskEnterCritical", enter_critical),
+    own("vTaskExitCritical", leave_critical),
+];
+
+/// `errCOULD_NOT_ALLOCATE_REQUIRED_MEMORY`.
+const NO_MEMORY: u64 = -1_i32 as u32 as u64;
+const DONE: u64 = 0;
+
+/// `xTaskCreate(code, name, stack bytes, argument, priority, created)`. The stack bytes become linear stack in the module's heap.
+fn create(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
+    let arguments: [u32; 6] = core::array::from_fn(|slot| call.word(slot));
+    let [code, name_address, stack, argument, priority, created] = arguments;
+    let callback = call.running.instance().thunks().index(code).ok_or_else(|| call.vm.violation(0, code))?;
+    let mut name = [0; instance::TASK_NAME];
+    if name_address != 0 {
+        let length = call.vm.memory().string_length(name_address)?.min(name.len() as u32 - 1);
+        call.vm.memory().read(name_address, name.get_mut(..length as usize).unwrap_or_default())?;
+    }
+    let name = CStr::from_bytes_until_nul(&name).unwrap_or(c"module");
+    let memory = call.vm.memory();
+    let started = |handle: ffi::TaskHandle| if created == 0 { Ok(()) } else { memory.write_word(created, handle as u32) };
+    let work = tasks::Work::Body { callback, argument };
+    match tasks::spawn(call.running, name, Stacks::Heap(stack), work, priority, started) {
+        Ok(()) => Ok(ffi::PD_PASS as u64),
+        Err(trap) if matches!(trap.kind, TrapKind::Host | TrapKind::LinearStackOverflow) => Ok(NO_MEMORY),
+        Err(trap) => Err(trap),
+    }
+}
+
+fn own_task() -> Result<ffi::TaskHandle, Trap> {
+    match tasks::ModuleTask::current() {
+        Some(task) if !task.is_firmware() => Ok(task.handle()),
+        _ => Err(Trap::new(TrapKind::Host, Failure::NotInCallback as u32)),
+    }
+}
+
+fn delete(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
+    let current = tasks::ModuleTask::current().map_or(ptr::null_mut(), tasks::ModuleTask::handle);
+    match call.word(0) as ffi::TaskHandle {
+        other if !other.is_null() && other != current => {
+            end::doom(other);
+            Ok(DONE)
+        }
+        _ => {
+            let own = own_task()?;
+            objects::remove(HandleKind::Task, own as u32);
+            end::doom(own);
+            loop {
+                // SAFETY: suspends this task until the link task deletes it.
+                unsafe { ffi::vTaskSuspend(ptr::null_mut()) };
+            }
+        }
+    }
+}
+
+fn set_priority(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
+    if call.word(0) == 0 {
+        own_task()?;
+    }
+    // SAFETY: the handle was checked, null is the caller; the priority is in range.
+    unsafe { ffi::vTaskPrioritySet(call.word(0) as ffi::TaskHandle, call.word(1).min(kernel::MODULE_PRIORITY_LIMIT)) };
+    Ok(DONE)
+}
+
+fn suspend(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
+    let own = own_task();
+    match call.word(0) as ffi::TaskHandle {
+        other if !other.is_null() && Ok(other) != own => {
+            // A task must not stop while it holds the console.
+            // SAFETY: the handle was checked.
+            console::while_idle(|| unsafe { ffi::vTaskSuspend(other) });
+        }
+        _ => {
+            own?;
+            // SAFETY: null is the caller, a task of the module.
+            unsafe { ffi::vTaskSuspend(ptr::null_mut()) };
+        }
+    }
+    Ok(DONE)
+}
+
+/// In bytes, as in ESP-IDF; of the native stack.
+fn stack_high_water_mark(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
+    // SAFETY: the handle was checked, null is the caller.
+    let words = unsafe { ffi::uxTaskGetStackHighWaterMark(call.word(0) as ffi::TaskHandle) };
+    Ok(u64::from(words) * size_of::<u32>() as u64)
+}
+
+fn yield_now(_: &mut Call<'_, '_>) -> Result<u64, Trap> {
+    kernel::yield_now();
+    Ok(DONE)
+}
+
+fn enter_critical(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
+    instance::enter_critical(call.running);
+    Ok(DONE)
+}
+
+fn leave_critical(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
+    instance::leave_critical(call.running);
+    Ok(DONE)
+}

@@ -1,0 +1,41 @@
+//! Native code calls a function of the module: from a thunk into the current task's context.
+
+use espb_vm::{abi, Trap, TrapKind};
+
+use super::{Failure, Running, task::ModuleTask};
+use crate::link;
+
+/// Runs the function behind thunk `index`. A callback that comes after its instance has ended, or that traps, gives 0.
+///
+/// # Safety
+/// `words` points to the eight argument registers with the caller's stack arguments behind them.
+pub unsafe fn run(index: u16, words: *const u32) -> u64 {
+    let Some(running) = Running::current() else { return 0 };
+    // SAFETY: as the caller promises.
+    match unsafe { enter(running, index, words) } {
+        Ok(result) => result,
+        Err(trap) => {
+            running.note_trap(trap);
+            link::wake();
+            0
+        }
+    }
+}
+
+unsafe fn enter(running: &'static Running, index: u16, words: *const u32) -> Result<u64, Trap> {
+    let module = running.instance().module();
+    let signature = module
+        .callback(index)
+        .and_then(|function| module.function(function))
+        .and_then(|function| module.signature(function.signature))
+        .ok_or(Trap::new(TrapKind::Entry, index.into()))?;
+    let task = ModuleTask::current_or_new(running)?;
+    let context = task.context().ok_or(Trap::new(TrapKind::Host, Failure::Memory as u32))?;
+    // SAFETY: the eight register words are there.
+    let registers = unsafe { &*words.cast::<[u32; abi::REGISTERS]>() };
+    let mut slots = [0; abi::MAX_STACK_WORDS];
+    // SAFETY: a caller that keeps to the signature has put its stack arguments there.
+    let stack = |word: usize| unsafe { words.add(abi::REGISTERS + word).read() };
+    let count = abi::from_native(&signature, registers, stack, &mut slots);
+    context.call_callback(index, slots.get(..count).unwrap_or_default())
+}

@@ -1,0 +1,250 @@
+//! Native tasks that run module code: their state, their stacks, their list. Ending them is the link task's work (`instance::end`).
+
+use alloc::boxed::Box;
+use core::{
+    cell::RefCell,
+    ffi::{CStr, c_void},
+    ptr::{self, NonNull},
+    sync::atomic::{AtomicPtr, AtomicU32, Ordering},
+};
+
+use critical_section::Mutex;
+use espb_format::contract::HandleKind;
+use espb_vm::{Context, Stacks, Trap, TrapKind};
+
+use super::{Failure, Running, objects};
+use crate::{
+    kernel::{self, ffi, tls},
+    link,
+};
+
+/// Most native tasks that run module code at once, the kernel's timer task among them.
+const MAX_TASKS: usize = 24;
+/// Native stack of a module task in bytes: interpreter, host functions and printf, [`MAX_ENTRIES`] deep. The C stack of the
+/// module's code is in linear memory and has the size that the module asked for.
+pub const NATIVE_STACK: usize = 4096;
+/// How deeply host functions and callbacks may call each other in a task; each level takes native stack.
+pub const MAX_ENTRIES: u8 = 3;
+/// Linear stack for callbacks on a firmware task, in bytes, taken from the module's heap at the first callback.
+const CALLBACK_STACK: u32 = 2048;
+
+/// What a task is there for.
+#[derive(Clone, Copy)]
+pub enum Work {
+    /// The call that `Start` asked for, after the constructors.
+    Call,
+    /// A task function of the module (position among the address-taken functions) with its argument.
+    Body { callback: u16, argument: u32 },
+    /// A firmware task that calls back into the module now and then.
+    Callbacks,
+}
+
+/// State of a native task that runs module code. Lives on the heap until the link task frees it.
+pub struct ModuleTask {
+    context: Option<Context<'static>>,
+    shadow: *mut [u32],
+    work: Work,
+    handle: AtomicPtr<c_void>,
+    /// Kernel objects that the task's present host call uses, so that nobody deletes them meanwhile; 0 for none.
+    uses: [AtomicU32; 2],
+}
+
+type TaskList = heapless::Vec<NonNull<ModuleTask>, MAX_TASKS>;
+struct Tasks(TaskList);
+// SAFETY: the pointers are to heap blocks that any task may reach; who frees them is said at `end`.
+unsafe impl Send for Tasks {}
+
+static TASKS: Mutex<RefCell<Tasks>> = Mutex::new(RefCell::new(Tasks(heapless::Vec::new())));
+
+impl ModuleTask {
+    fn new(running: &'static Running, stacks: Stacks, work: Work) -> Result<Box<Self>, Trap> {
+        let words = running.instance().layout().shadow_stack as usize / size_of::<u32>();
+        let none = || Trap::new(TrapKind::Host, Failure::Memory as u32);
+        let mut shadow = alloc::vec::Vec::new();
+        shadow.try_reserve_exact(words).map_err(|_| none())?;
+        shadow.resize(words, 0);
+        let shadow: *mut [u32] = Box::into_raw(shadow.into_boxed_slice());
+        let handle = AtomicPtr::new(ptr::null_mut());
+        let mut task = Box::new(Self { context: None, shadow, work, handle, uses: [AtomicU32::new(0), AtomicU32::new(0)] });
+        // SAFETY: the block is freed in `drop`, after the context; nobody else has the pointer.
+        task.context = Some(Context::new(running.instance(), unsafe { &mut *shadow }, stacks, MAX_ENTRIES)?);
+        Ok(task)
+    }
+
+    /// The state of the current task, if it runs module code.
+    pub fn current() -> Option<&'static Self> {
+        // SAFETY: the pointer is set to a state that lives as long as the task, and cleared before that ends.
+        unsafe { tls::get(tls::MODULE_TASK).cast::<Self>().as_ref() }
+    }
+
+    /// The state of the current task; made at the first callback on a firmware task.
+    pub fn current_or_new(running: &'static Running) -> Result<&'static Self, Trap> {
+        if let Some(task) = Self::current() {
+            return Ok(task);
+        }
+        let task = Self::new(running, Stacks::Heap(CALLBACK_STACK), Work::Callbacks)?;
+        // SAFETY: asks the kernel for the current task.
+        task.handle.store(unsafe { ffi::xTaskGetCurrentTaskHandle() }, Ordering::Relaxed);
+        let task = list(task)?;
+        // SAFETY: it lives until `end` clears this task's pointer.
+        let task = unsafe { task.as_ref() };
+        tls::set(ptr::null_mut(), tls::MODULE_TASK, ptr::from_ref(task).cast_mut().cast());
+        Ok(task)
+    }
+
+    /// Its execution context.
+    pub fn context(&self) -> Option<&Context<'static>> {
+        self.context.as_ref()
+    }
+
+    /// Its native handle.
+    pub fn handle(&self) -> ffi::TaskHandle {
+        self.handle.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is a firmware task, which must not be deleted or suspended.
+    pub fn is_firmware(&self) -> bool {
+        matches!(self.work, Work::Callbacks)
+    }
+
+    /// Notes the objects that the present host call uses, and gives those noted before.
+    pub fn note_uses(&self, uses: [u32; 2]) -> [u32; 2] {
+        let before = [self.uses[0].load(Ordering::Relaxed), self.uses[1].load(Ordering::Relaxed)];
+        self.uses[0].store(uses[0], Ordering::Relaxed);
+        self.uses[1].store(uses[1], Ordering::Relaxed);
+        before
+    }
+
+    fn run(&self, running: &'static Running) -> Result<(), Trap> {
+        let Some(context) = self.context() else { return Ok(()) };
+        match self.work {
+            Work::Call => {
+                for constructor in running.instance().module().constructors() {
+                    context.call(constructor, &[])?;
+                }
+                let result = context.call(running.function(), running.arguments())?;
+                running.note_result(result);
+                Ok(())
+            }
+            Work::Body { callback, argument } => {
+                context.call_callback(callback, &[argument])?;
+                Err(Trap::new(TrapKind::Host, Failure::TaskReturned as u32))
+            }
+            Work::Callbacks => Ok(()),
+        }
+    }
+}
+
+impl Drop for ModuleTask {
+    fn drop(&mut self) {
+        self.context = None;
+        // SAFETY: the block came from `Box::into_raw`; the context that borrowed it is gone.
+        drop(unsafe { Box::from_raw(self.shadow) });
+    }
+}
+
+fn list(task: Box<ModuleTask>) -> Result<NonNull<ModuleTask>, Trap> {
+    let task = NonNull::from(Box::leak(task));
+    critical_section::with(|cs| TASKS.borrow_ref_mut(cs).0.push(task)).map_err(|task| {
+        // SAFETY: the state was leaked above and is not listed.
+        drop(unsafe { Box::from_raw(task.as_ptr()) });
+        Trap::new(TrapKind::Host, Failure::TooManyTasks as u32)
+    })?;
+    Ok(task)
+}
+
+/// Creates a native task that runs module code. `started` is called with its handle before it runs.
+///
+/// The whole is done without switching tasks, so that a task that is deleted in its middle leaves nothing behind.
+pub fn spawn(
+    running: &'static Running,
+    name: &CStr,
+    stacks: Stacks,
+    work: Work,
+    priority: u32,
+    started: impl FnOnce(ffi::TaskHandle) -> Result<(), Trap>,
+) -> Result<(), Trap> {
+    kernel::without_switching(|| {
+        if objects::is_full() {
+            return Err(Trap::new(TrapKind::Host, Failure::TooManyObjects as u32));
+        }
+        let task = list(ModuleTask::new(running, stacks, work)?)?;
+        let priority = priority.min(kernel::MODULE_PRIORITY_LIMIT);
+        let Ok(handle) = kernel::spawn(body, name, NATIVE_STACK, task.as_ptr().cast(), priority) else {
+            unlist(|listed| listed == task);
+            return Err(Trap::new(TrapKind::Host, Failure::Memory as u32));
+        };
+        // SAFETY: listed states live until the link task frees them, which cannot run now.
+        unsafe { task.as_ref() }.handle.store(handle, Ordering::Relaxed);
+        // There is room, as was seen above.
+        let _ = objects::add(HandleKind::Task, handle as u32);
+        started(handle)
+    })
+}
+
+extern "C" fn body(argument: *mut c_void) {
+    tls::set(ptr::null_mut(), tls::MODULE_TASK, argument);
+    if let (Some(task), Some(running)) = (ModuleTask::current(), Running::current()) {
+        if let Err(trap) = task.run(running) {
+            running.note_trap(trap);
+        }
+    }
+    link::wake();
+    loop {
+        // SAFETY: suspends this task until the link task deletes it.
+        unsafe { ffi::vTaskSuspend(ptr::null_mut()) };
+    }
+}
+
+/// Takes a state off the list and frees it. Its task must not run any more, or run no module code.
+fn unlist(is_it: impl Fn(NonNull<ModuleTask>) -> bool) -> bool {
+    let found = critical_section::with(|cs| {
+        let mut tasks = TASKS.borrow_ref_mut(cs);
+        let index = tasks.0.iter().position(|task| is_it(*task))?;
+        Some(tasks.0.swap_remove(index))
+    });
+    match found {
+        Some(task) => {
+            // SAFETY: the state was leaked in `list` and is listed no more; by this function's rule nobody uses it.
+            drop(unsafe { Box::from_raw(task.as_ptr()) });
+            true
+        }
+        None => false,
+    }
+}
+
+/// Whether another task's host call uses this kernel object.
+pub fn is_used(handle: u32) -> bool {
+    let current = tls::get(tls::MODULE_TASK).cast::<ModuleTask>();
+    any(|task| !ptr::eq(task, current) && task.uses.iter().any(|used| used.load(Ordering::Relaxed) == handle))
+}
+
+/// Whether a firmware task is inside the module just now.
+pub fn callback_in_progress() -> bool {
+    any(|task| task.is_firmware() && task.context().is_some_and(|context| context.backtrace().next().is_some()))
+}
+
+fn any(is_it: impl Fn(&ModuleTask) -> bool) -> bool {
+    // SAFETY: listed states live; the list cannot change inside the critical section.
+    critical_section::with(|cs| TASKS.borrow_ref(cs).0.iter().any(|task| is_it(unsafe { task.as_ref() })))
+}
+
+/// Frees the state of a task that was just deleted.
+pub fn forget(handle: ffi::TaskHandle) {
+    // SAFETY: listed states live.
+    unlist(|task| unsafe { task.as_ref() }.handle() == handle);
+}
+
+/// Frees the states of firmware tasks. None of them is inside the module.
+pub fn forget_firmware_tasks() {
+    loop {
+        let next = critical_section::with(|cs| {
+            // SAFETY: listed states live.
+            let states = || TASKS.borrow_ref(cs).0.iter().map(|task| unsafe { task.as_ref() }).find(|task| task.is_firmware()).map(ModuleTask::handle);
+            states()
+        });
+        let Some(handle) = next else { return };
+        tls::set(handle, tls::MODULE_TASK, ptr::null_mut());
+        forget(handle);
+    }
+}

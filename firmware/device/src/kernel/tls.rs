@@ -1,0 +1,30 @@
+//! The current task's thread-local pointers. Index 0 is kept for module tasks, index 1 for native calls.
+//! The kernel frees nothing behind these pointers.
+
+use core::{ffi::c_void, ptr};
+
+use super::ffi;
+
+/// State of a task that runs module code (`instance::task`).
+pub const MODULE_TASK: i32 = 0;
+/// The innermost native call in progress (`native_call`).
+pub const NATIVE_CALL: i32 = 1;
+
+/// The current task's pointer.
+pub fn get(index: i32) -> *mut c_void {
+    // SAFETY: null means the current task; the index is one of the constants above.
+    unsafe { ffi::pvTaskGetThreadLocalStoragePointer(ptr::null_mut(), index) }
+}
+
+/// Sets the current task's pointer and gives the one before.
+pub fn replace(index: i32, value: *mut c_void) -> *mut c_void {
+    let before = get(index);
+    set(ptr::null_mut(), index, value);
+    before
+}
+
+/// Sets a pointer of `task`, null for the current one.
+pub fn set(task: ffi::TaskHandle, index: i32, value: *mut c_void) {
+    // SAFETY: the caller names a living task; the index is one of the constants above.
+    unsafe { ffi::vTaskSetThreadLocalStoragePointer(task, index, value) }
+}

@@ -1,0 +1,118 @@
+//! What has become of an instance, in events for the host. Ends what has ended.
+
+use core::fmt::Write;
+
+use espb_link::event::{Event, Exited, Frame, MAX_BACKTRACE, MAX_TEXT, Refused, Trapped, Value};
+use espb_format::signature::{Signature, ValType};
+use espb_vm::{Trap, TrapKind};
+
+use crate::{
+    counters,
+    instance::{Failure, Progress, Running, end, load},
+    link,
+};
+
+/// Tells the host of a refusal.
+pub fn refuse(refused: &load::Refused) {
+    link::send(&Event::Refused(Refused {
+        kind: refused.kind,
+        code: refused.code,
+        offset: refused.offset,
+        reason: &refused.reason,
+    }));
+}
+
+/// Looks whether the instance has come to an end; if so, ends it and tells the host.
+pub fn settle(running: &'static Running) {
+    let progress = running.progress();
+    let report = running.instance().report();
+    if let Some(trap) = report.map(|report| report.trap).or(progress.trap) {
+        trapped(running, &progress, trap);
+    } else if let (Some(result), false) = (progress.result, progress.told) {
+        returned(running, result);
+    }
+}
+
+fn instructions(running: &Running) -> u64 {
+    counters::instructions() - running.started_at()
+}
+
+fn returned(running: &'static Running, result: u64) {
+    let signature = load::signature_of(running.instance().module(), running.function()).ok();
+    let exited = Exited { result: value(signature, result), instructions: instructions(running) };
+    running.note_told();
+    if !running.is_detached() {
+        end::end(running);
+    }
+    link::send(&Event::Exited(exited));
+}
+
+fn value(signature: Option<Signature>, slots: u64) -> Value {
+    match signature.and_then(|signature| signature.result()) {
+        None => Value::Void,
+        Some(ValType::I32) => Value::I32(slots as i32),
+        Some(ValType::I64) => Value::I64(slots as i64),
+        Some(ValType::F32) => Value::F32(f32::from_bits(slots as u32)),
+        Some(ValType::F64) => Value::F64(f64::from_bits(slots)),
+    }
+}
+
+fn trapped(running: &'static Running, progress: &Progress, trap: Trap) {
+    let instructions = instructions(running);
+    if let Some(code) = trap.exit_code() {
+        end::end(running);
+        return link::send(&Event::Exited(Exited { result: Value::I32(code), instructions }));
+    }
+    let mut reason = heapless::String::<MAX_TEXT>::new();
+    // A text that is too long is cut.
+    let _ = describe(running, &trap, &mut reason);
+    let mut backtrace = heapless::Vec::<Frame, MAX_BACKTRACE>::new();
+    if let Some(report) = running.instance().report() {
+        let frames = report.frames().iter().map(|frame| Frame { function: frame.function, offset: frame.offset });
+        backtrace.extend(frames.take(MAX_BACKTRACE));
+    }
+    let length = progress.task.iter().position(|byte| *byte == 0).unwrap_or(progress.task.len());
+    let task = core::str::from_utf8(progress.task.get(..length).unwrap_or_default()).unwrap_or("");
+    end::end(running);
+    link::send(&Event::Trapped(Trapped {
+        code: trap.kind as u8,
+        reason: &reason,
+        value: value_of(&trap),
+        task,
+        backtrace,
+        instructions,
+    }));
+}
+
+fn describe(running: &'static Running, trap: &Trap, text: &mut heapless::String<MAX_TEXT>) -> core::fmt::Result {
+    let import = running.instance().module().import(trap.import);
+    match (trap.kind, import) {
+        (TrapKind::Contract, Some(import)) => write!(
+            text,
+            "argument {} of {} is {:#x}, which its contract forbids",
+            u32::from(trap.argument) + 1,
+            import.name,
+            trap.value
+        ),
+        (TrapKind::Host, Some(import)) => write!(text, "{}: {}", import.name, Failure::text(trap.value)),
+        (TrapKind::Host, None) => text.write_str(Failure::text(trap.value)),
+        _ => write!(text, "{trap}"),
+    }
+}
+
+fn value_of(trap: &Trap) -> Option<u32> {
+    matches!(
+        trap.kind,
+        TrapKind::Load
+            | TrapKind::Store
+            | TrapKind::LinearStackOverflow
+            | TrapKind::StackPointer
+            | TrapKind::IndirectCall
+            | TrapKind::IndirectSignature
+            | TrapKind::Explicit
+            | TrapKind::HeapMisuse
+            | TrapKind::Contract
+            | TrapKind::Host
+    )
+    .then_some(trap.value)
+}
