@@ -68,7 +68,7 @@ fn trapped(running: &'static Running, progress: &Progress, trap: Trap) {
     let _ = describe(running, &trap, &mut reason);
     let mut backtrace = heapless::Vec::<Frame, MAX_BACKTRACE>::new();
     if let Some(report) = running.instance().report() {
-        let frames = report.frames().iter().map(|frame| Frame { function: frame.function, offset: frame.offset });
+        let frames = report.frames().iter().map(|frame| Frame { function: frame.function, word: frame.offset / 4 });
         backtrace.extend(frames.take(MAX_BACKTRACE));
     }
     let length = progress.task.iter().position(|byte| *byte == 0).unwrap_or(progress.task.len());
@@ -89,14 +89,13 @@ fn describe(running: &'static Running, trap: &Trap, text: &mut heapless::String<
     match (trap.kind, import) {
         (TrapKind::Contract, Some(import)) => write!(
             text,
-            "argument {} of {} is {:#x}, which its contract forbids",
+            "argument {} of {} is forbidden by its contract",
             u32::from(trap.argument) + 1,
-            import.name,
-            trap.value
+            import.name
         ),
         (TrapKind::Host, Some(import)) => write!(text, "{}: {}", import.name, Failure::text(trap.value)),
         (TrapKind::Host, None) => text.write_str(Failure::text(trap.value)),
-        _ => write!(text, "{trap}"),
+        _ => text.write_str(trap.kind.text()).map_err(|_| core::fmt::Error),
     }
 }
 

@@ -61,7 +61,7 @@ pub fn load(bytes: &'static [u8], start: &Start<'_>) -> Result<(&'static Running
         return Err(Refused::new(Refusal::Request, format_args!("a module is running; send Stop first")));
     }
     let module = Module::parse(bytes)?;
-    verifier::verify(&module)?;
+    let module = verifier::verify(&module)?;
     host::check_imports(&module)?;
     let function = function_of(&module, start.call)?;
 
