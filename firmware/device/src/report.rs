@@ -7,7 +7,6 @@ use espb_format::signature::{Signature, ValType};
 use espb_vm::{Trap, TrapKind};
 
 use crate::{
-    counters,
     instance::{Failure, Progress, Running, end, load},
     link,
 };
@@ -29,17 +28,13 @@ pub fn settle(running: &'static Running) {
     if let Some(trap) = report.map(|report| report.trap).or(progress.trap) {
         trapped(running, &progress, trap);
     } else if let (Some(result), false) = (progress.result, progress.told) {
-        returned(running, result);
+        returned(running, &progress, result);
     }
 }
 
-fn instructions(running: &Running) -> u64 {
-    counters::instructions() - running.started_at()
-}
-
-fn returned(running: &'static Running, result: u64) {
+fn returned(running: &'static Running, progress: &Progress, result: u64) {
     let signature = load::signature_of(running.instance().module(), running.function()).ok();
-    let exited = Exited { result: value(signature, result), instructions: instructions(running) };
+    let exited = Exited { result: value(signature, result), instructions: progress.instructions() };
     running.note_told();
     if !running.is_detached() {
         end::end(running);
@@ -58,7 +53,7 @@ fn value(signature: Option<Signature>, slots: u64) -> Value {
 }
 
 fn trapped(running: &'static Running, progress: &Progress, trap: Trap) {
-    let instructions = instructions(running);
+    let instructions = progress.instructions();
     if let Some(code) = trap.exit_code() {
         end::end(running);
         return link::send(&Event::Exited(Exited { result: Value::I32(code), instructions }));
