@@ -34,12 +34,20 @@ static CONSOLE: Mutex<RefCell<Option<Console>>> = Mutex::new(RefCell::new(None))
 static SENDING: Mutex<RefCell<Option<&'static kernel::Mutex>>> = Mutex::new(RefCell::new(None));
 
 /// Why the console could not be set up.
-#[derive(Debug)]
 pub enum Error {
     /// The HAL refused the configuration.
     Uart(esp_hal::uart::ConfigError),
     /// No memory for the receive buffer or the mutex.
     OutOfMemory,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Uart(error) => write!(f, "UART0 refused its settings: {error:?}"),
+            Self::OutOfMemory => f.write_str("no memory for its buffers"),
+        }
+    }
 }
 
 impl From<OutOfMemory> for Error {

@@ -160,8 +160,8 @@ pub struct Trapped<'a> {
 pub struct Frame {
     /// Function index.
     pub function: u16,
-    /// Byte offset in the code section of the instruction that runs: the one that trapped, or the call that has not returned.
-    pub offset: u32,
+    /// Word of the code section of the instruction that runs: the one that trapped, or the call that has not returned.
+    pub word: u32,
 }
 
 /// Counters of the firmware and of the running or last instance. Peaks are in bytes.

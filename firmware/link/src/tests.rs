@@ -35,7 +35,7 @@ fn trapped() -> Event<'static> {
         reason: "load outside of the module's memory",
         value: Some(0),
         task: "my_task",
-        backtrace: heapless::Vec::from_slice(&[Frame { function: 0, offset: 0 }; MAX_BACKTRACE]).expect("16 frames"),
+        backtrace: heapless::Vec::from_slice(&[Frame { function: 0, word: 0 }; MAX_BACKTRACE]).expect("16 frames"),
         instructions: u64::MAX,
     })
 }

@@ -100,7 +100,7 @@ enum Length {
 
 /// Formats; answers how many bytes went to the sink.
 pub fn format(memory: Memory<'_>, text: u32, arguments: &mut Arguments<'_, '_>, sink: &mut dyn Sink) -> Result<u32, Trap> {
-    let mut output = Output { sink, count: 0 };
+    let mut output = Output { sink, count: 0, row: [0; ROW], filled: 0 };
     let mut at = text;
     let mut next = || {
         let mut byte = [0];
@@ -110,7 +110,10 @@ pub fn format(memory: Memory<'_>, text: u32, arguments: &mut Arguments<'_, '_>, 
     };
     loop {
         match next()? {
-            0 => return Ok(output.count),
+            0 => {
+                output.flush()?;
+                return Ok(output.count);
+            }
             b'%' => {
                 let (conversion, letter) = parse(&mut next, arguments)?;
                 convert(&conversion, letter, memory, arguments, &mut output)?;
@@ -180,15 +183,34 @@ fn number(byte: &mut u8, next: &mut dyn FnMut() -> Result<u8, Trap>) -> Result<u
     Ok(value)
 }
 
+/// Bytes that are collected before they go to the sink.
+const ROW: usize = 32;
+
 struct Output<'s> {
     sink: &'s mut dyn Sink,
     count: u32,
+    row: [u8; ROW],
+    filled: usize,
 }
 
 impl Output<'_> {
     fn put(&mut self, bytes: &[u8]) -> Result<(), Trap> {
         self.count = self.count.saturating_add(bytes.len() as u32);
-        self.sink.put(bytes)
+        for byte in bytes {
+            if self.filled == ROW {
+                self.flush()?;
+            }
+            if let Some(place) = self.row.get_mut(self.filled) {
+                *place = *byte;
+                self.filled += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Trap> {
+        let filled = core::mem::take(&mut self.filled);
+        self.sink.put(self.row.get(..filled).unwrap_or_default())
     }
 
     fn repeat(&mut self, byte: u8, mut times: usize) -> Result<(), Trap> {

@@ -19,8 +19,8 @@ use espb_vm::{Granule, Instance, Layout, LoadError, Stacks};
 use super::{MAX_SLOTS, Progress, Running, largest_block, publish, task};
 use crate::{counters, host, kernel, kernel::ffi, thunk};
 
-/// Bytes of heap that an instance leaves to the firmware, for native stacks of tasks and kernel objects.
-const RESERVE: usize = 40 * 1024;
+/// Bytes of heap that an instance leaves to the firmware, for stacks of tasks (about 10 KB each) and kernel objects.
+const RESERVE: usize = 72 * 1024;
 /// Priority of the main task, as in ESP-IDF.
 const MAIN_PRIORITY: u32 = 1;
 
@@ -61,7 +61,7 @@ pub fn load(bytes: &'static [u8], start: &Start<'_>) -> Result<(&'static Running
         return Err(Refused::new(Refusal::Request, format_args!("a module is running; send Stop first")));
     }
     let module = Module::parse(bytes)?;
-    verifier::verify(&module)?;
+    let module = verifier::verify(&module)?;
     host::check_imports(&module)?;
     let function = function_of(&module, start.call)?;
 
@@ -80,7 +80,6 @@ pub fn load(bytes: &'static [u8], start: &Start<'_>) -> Result<(&'static Running
         function,
         arguments: heapless::Vec::new(),
         critical: ptr::null_mut(),
-        started_at: 0,
         detached: start.detached,
         progress: Mutex::new(Cell::new(Progress::default())),
     });
@@ -113,7 +112,6 @@ fn prepare(running: &mut Running, start: &Start<'_>) -> Result<(), Refused> {
         Call::Entry => entry_arguments(instance, &signature, &start.arguments)?,
         Call::Export(_) => export_arguments(instance, &signature, &start.arguments)?,
     };
-    running.started_at = counters::instructions();
     Ok(())
 }
 

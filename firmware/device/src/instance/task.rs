@@ -22,7 +22,7 @@ use crate::{
 const MAX_TASKS: usize = 24;
 /// Native stack of a module task in bytes: interpreter, host functions and printf, [`MAX_ENTRIES`] deep. The C stack of the
 /// module's code is in linear memory and has the size that the module asked for.
-pub const NATIVE_STACK: usize = 4096;
+pub const NATIVE_STACK: usize = 6144;
 /// How deeply host functions and callbacks may call each other in a task; each level takes native stack.
 pub const MAX_ENTRIES: u8 = 3;
 /// Linear stack for callbacks on a firmware task, in bytes, taken from the module's heap at the first callback.
@@ -119,9 +119,12 @@ impl ModuleTask {
         let Some(context) = self.context() else { return Ok(()) };
         match self.work {
             Work::Call => {
+                // A trap in a constructor counts from here, one in the call from the call.
+                running.note_start();
                 for constructor in running.instance().module().constructors() {
                     context.call(constructor, &[])?;
                 }
+                running.note_start();
                 let result = context.call(running.function(), running.arguments())?;
                 running.note_result(result);
                 Ok(())
