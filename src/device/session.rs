@@ -62,7 +62,7 @@ pub struct Trap {
     pub value: Option<u32>,
     /// Task that ran the code.
     pub task: String,
-    /// Function and byte offset in the code section, innermost first.
+    /// Function and code word, innermost first.
     pub backtrace: Vec<(u16, u32)>,
 }
 
@@ -269,7 +269,7 @@ fn step(event: Event<'_>, figures: &mut Figures, counters: Option<Counters>) -> 
                 reason: trapped.reason.into(),
                 value: trapped.value,
                 task: trapped.task.into(),
-                backtrace: trapped.backtrace.iter().map(|frame| (frame.function, frame.offset)).collect(),
+                backtrace: trapped.backtrace.iter().map(|frame| (frame.function, frame.word)).collect(),
             })
         }
     };
