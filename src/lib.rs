@@ -5,6 +5,7 @@
 #[cfg(feature = "emulate")]
 pub mod chip;
 pub mod cli;
+pub mod codegen;
 pub mod contracts;
 pub mod device;
 pub mod diagnostic;

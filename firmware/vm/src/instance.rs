@@ -276,7 +276,7 @@ impl<'m> Instance<'m> {
     pub(crate) fn return_fuel(&self, unused: u32) {
         self.locked(|shared| {
             if let Some(left) = &mut shared.fuel {
-                *left += u64::from(unused);
+                *left = left.saturating_add(unused.into());
             }
         });
     }

@@ -69,7 +69,7 @@ impl Layout {
             most += LINEAR_UNIT;
         }
         let wanted = limits.heap_max.min(u32::MAX / 4).next_multiple_of(LINEAR_UNIT);
-        let heap = most.min(wanted).max(least);
+        let heap = most.min(wanted);
         let block = fixed + heap + bitmaps(heap).next_multiple_of(LINEAR_UNIT);
         Ok(Self { statics, stack: limits.stack, heap, shadow_stack: limits.shadow_stack, block })
     }

@@ -107,6 +107,18 @@ fn a_frame_that_just_fits_is_no_overflow() {
 }
 
 #[test]
+fn an_entry_that_just_fits_is_no_overflow() {
+    // Header 16 bytes and 4 slots.
+    for (words, fits) in [(8, true), (7, false), (3, false), (0, false)] {
+        with_instance(ModuleBuilder::new().function(":", 4, 0, "ret"), &TestHost::default(), |instance| {
+            let mut shadow = vec![0; words];
+            let context = Context::new(instance, &mut shadow, Stacks::Main, 1).expect("the main stack is free");
+            assert_eq!(context.call(0, &[]).is_ok(), fits, "{words} words");
+        });
+    }
+}
+
+#[test]
 fn alloca_moves_the_stack_pointer_and_spset_restores_it() {
     let text = "adsp r4 0\nalloca r5 r0\nsub r6 r4 r5\nadsp r7 0\nsne r8 r5 r7\nspset r4\nadsp r7 0\nsne r9 r4 r7\nor r8 r8 r9\nmuli r8 r8 100\nadd r6 r6 r8\nret32 r6";
     for (size, moved) in [(0, 0), (1, 16), (16, 16), (17, 32), (960, 960)] {
@@ -193,10 +205,10 @@ fn fuel_pays_for_backward_branches_and_calls_to_the_unit() {
         with_instance(module, &TestHost::default(), |instance| {
             let mut shadow = vec![0; 256];
             let context = Context::new(instance, &mut shadow, Stacks::Main, 1).expect("the main stack is free");
-            instance.set_fuel(Some(cost));
+            instance.set_fuel(Some(cost + 5000));
             assert_eq!(context.call(0, &arguments), Ok(0));
             drop(context);
-            assert_eq!(instance.fuel(), Some(0));
+            assert_eq!(instance.fuel(), Some(5000));
             if cost > 0 {
                 instance.set_fuel(Some(cost - 1));
                 let mut shadow = vec![0; 256];

@@ -153,21 +153,28 @@ fn a_host_that_hides_a_callbacks_trap_cannot_go_on_with_the_module() {
 fn callbacks_that_nest_without_end_are_a_trap() {
     let callback = "adfn r4 0\nmov r5 r0\ncallh r4 0\nret32 r4";
     let trap = outcome(bouncing(callback), &bouncing_host(), &[7]).expect_err("four entries at most");
-    assert_eq!(trap.kind, TrapKind::EntryDepth);
+    assert_eq!((trap.kind, trap.value), (TrapKind::EntryDepth, 4));
+    for (entries, kind) in [(2, None), (1, Some(TrapKind::EntryDepth)), (0, Some(TrapKind::EntryDepth))] {
+        with_instance(bouncing("ret32 r0"), &bouncing_host(), |instance| {
+            let mut shadow = vec![0; 256];
+            let context = Context::new(instance, &mut shadow, Stacks::Main, entries).expect("the main stack is free");
+            assert_eq!(context.call(0, &[7]).err().map(|trap| trap.kind), kind, "{entries} entries");
+        });
+    }
 }
 
 #[test]
 fn a_callback_pays_from_the_same_fuel() {
     // The callback takes 9 backward branches, the host call itself nothing.
     let callback = "ldi r1 10\nagain:\naddi r1 r1 -1\nbnez r1 again\nret32 r0";
-    for (fuel, kind) in [(9, None), (8, Some(TrapKind::OutOfFuel))] {
+    for (fuel, left, kind) in [(109, 100, None), (8, 0, Some(TrapKind::OutOfFuel))] {
         with_instance(bouncing(callback), &bouncing_host(), |instance| {
             instance.set_fuel(Some(fuel));
             let mut shadow = vec![0; 256];
             let context = Context::new(instance, &mut shadow, Stacks::Main, 2).expect("the main stack is free");
             assert_eq!(context.call(0, &[7]).err().map(|trap| trap.kind), kind);
             drop(context);
-            assert_eq!(instance.fuel(), Some(0));
+            assert_eq!(instance.fuel(), Some(left));
         });
     }
 }

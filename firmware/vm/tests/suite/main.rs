@@ -6,6 +6,7 @@ mod arithmetic;
 mod common;
 mod control;
 mod floats;
+mod hostile;
 mod hosts;
 mod life;
 mod memory;

@@ -122,10 +122,15 @@ impl ModuleBuilder {
         self
     }
 
-    pub fn function(mut self, types: &str, slots: u8, linear_frame: u32, text: &str) -> Self {
+    pub fn function(self, types: &str, slots: u8, linear_frame: u32, text: &str) -> Self {
+        self.words(types, slots, linear_frame, assemble(text))
+    }
+
+    /// A function of raw instruction words.
+    pub fn words(mut self, types: &str, slots: u8, linear_frame: u32, words: Vec<u32>) -> Self {
         let start = self.functions.iter().map(|(_, words)| words.len() as u32).sum();
         let signature = self.signature(types);
-        self.functions.push((Function { start, slots, signature, linear_frame }, assemble(text)));
+        self.functions.push((Function { start, slots, signature, linear_frame }, words));
         self
     }
 

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use espb_format::container::{Import, Module};
+use espb_format::error::FormatError;
 use espb_format::verifier::verify;
 use espb_vm::{Context, Granule, Host, HostCall, HostFunction, Instance, Layout, Stacks, Thunks, Trap};
 
@@ -49,21 +50,25 @@ unsafe impl Host for TestHost {
 
 /// Loads a module whose callbacks have thunks from 0x4200_1000 on, 8 bytes apart.
 pub fn with_instance<R>(module: ModuleBuilder, host: &TestHost, test: impl FnOnce(&Instance<'_>) -> R) -> R {
-    let bytes = module.finish();
+    load(&module.finish(), host, test).unwrap_or_else(|error| panic!("the test's module is refused: {error}"))
+}
+
+/// The same for a module that the verifier may refuse.
+pub fn load<R>(bytes: &[u8], host: &TestHost, test: impl FnOnce(&Instance<'_>) -> R) -> Result<R, FormatError> {
     // Modules lie at multiples of 4.
     let mut place = vec![Granule::ZERO; bytes.len().div_ceil(16)];
     // SAFETY: the granules are plain bytes, and there are at least as many.
     let place = unsafe { std::slice::from_raw_parts_mut(place.as_mut_ptr().cast::<u8>(), bytes.len()) };
-    place.copy_from_slice(&bytes);
-    let module = Module::parse(place).unwrap_or_else(|error| panic!("the test's module is refused: {error}"));
-    let module = verify(&module).unwrap_or_else(|error| panic!("the test's module is refused: {error}"));
+    place.copy_from_slice(bytes);
+    let module = Module::parse(place)?;
+    let module = verify(&module)?;
     let layout = Layout::of(&module, 1 << 20).expect("a megabyte suffices");
     // What was there before must not show.
     let mut block = vec![Granule([0xa5a5_a5a5; 4]); layout.granules()];
     let thunks = Thunks { first: 0x4200_1000, shift: 3, count: module.callback_count() as u16 };
     let instance = Instance::new(module, &mut block, thunks, host)
         .unwrap_or_else(|error| panic!("the test's module does not load: {error}"));
-    test(&instance)
+    Ok(test(&instance))
 }
 
 /// Runs function 0 of a module.

@@ -4,4 +4,4 @@ mod assembler;
 mod harness;
 
 pub use assembler::{ModuleBuilder, signature};
-pub use harness::{TestHost, outcome, run, with_instance};
+pub use harness::{TestHost, load, outcome, run, with_instance};

@@ -1,0 +1,176 @@
+//! Order of blocks and form of branches: fall-through, inversion, short and wide.
+//!
+//! Must never hold: virtual registers or module tables.
+
+use super::analysis::{loop_depth, reverse_post_order};
+use super::machine::{Block, Function};
+use super::refusal::{Lowered, Refusal};
+use crate::ir::DebugLocation;
+use espb_format::instruction::{Instruction, OutOfRange, extension_word, range};
+use espb_format::opcode::Opcode;
+
+/// A piece of code with physical registers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// An instruction that is final.
+    Plain(Instruction),
+    /// A branch; `operands` without the target, which is the last operand.
+    Branch { opcode: Opcode, operands: Vec<i64>, to: Block },
+    /// A jump.
+    Jump(Block),
+    /// A switch with its table.
+    Switch { index: i64, table: Vec<Block> },
+}
+
+/// An item with its place in the source.
+pub type Located = (Item, Option<DebugLocation>);
+
+/// The code of a function and where its lines are, in words from its start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Code {
+    /// The words.
+    pub words: Vec<u32>,
+    /// Word offset and place, wherever the place changes.
+    pub lines: Vec<(u32, Option<DebugLocation>)>,
+}
+
+/// Reachable blocks, loops together, outer code last.
+pub fn order(function: &Function) -> Vec<Block> {
+    let successors: Vec<Vec<usize>> = function
+        .blocks
+        .iter()
+        .map(|block| {
+            let mut all = Vec::new();
+            block.terminator.for_each_successor(|to| all.push(to.index()));
+            all.sort_unstable();
+            all.dedup();
+            all
+        })
+        .collect();
+    let first = reverse_post_order(&successors, &vec![0; successors.len()]);
+    let depth = loop_depth(&successors, &first);
+    reverse_post_order(&successors, &depth).into_iter().map(|block| Block(block as u32)).collect()
+}
+
+/// The opposite of a branch.
+pub fn inverted(opcode: Opcode) -> Opcode {
+    use Opcode::*;
+    match opcode {
+        BranchNonZero => BranchZero,
+        BranchZero => BranchNonZero,
+        BranchEqual => BranchNotEqual,
+        BranchNotEqual => BranchEqual,
+        BranchLessSigned => BranchGreaterEqualSigned,
+        BranchGreaterEqualSigned => BranchLessSigned,
+        BranchLessUnsigned => BranchGreaterEqualUnsigned,
+        BranchGreaterEqualUnsigned => BranchLessUnsigned,
+        BranchEqualImmediate => BranchNotEqualImmediate,
+        BranchNotEqualImmediate => BranchEqualImmediate,
+        BranchLessSignedImmediate => BranchGreaterEqualSignedImmediate,
+        BranchGreaterEqualSignedImmediate => BranchLessSignedImmediate,
+        BranchLessUnsignedImmediate => BranchGreaterEqualUnsignedImmediate,
+        BranchGreaterEqualUnsignedImmediate => BranchLessUnsignedImmediate,
+        other => other,
+    }
+}
+
+/// The form of a branch that reaches everywhere.
+fn wide(opcode: Opcode) -> Opcode {
+    use Opcode::*;
+    match opcode {
+        BranchEqual => BranchEqualWide,
+        BranchNotEqual => BranchNotEqualWide,
+        BranchLessSigned => BranchLessSignedWide,
+        BranchGreaterEqualSigned => BranchGreaterEqualSignedWide,
+        BranchLessUnsigned => BranchLessUnsignedWide,
+        BranchGreaterEqualUnsigned => BranchGreaterEqualUnsignedWide,
+        BranchEqualImmediate => BranchEqualImmediateWide,
+        BranchNotEqualImmediate => BranchNotEqualImmediateWide,
+        BranchLessSignedImmediate => BranchLessSignedImmediateWide,
+        BranchGreaterEqualSignedImmediate => BranchGreaterEqualSignedImmediateWide,
+        BranchLessUnsignedImmediate => BranchLessUnsignedImmediateWide,
+        BranchGreaterEqualUnsignedImmediate => BranchGreaterEqualUnsignedImmediateWide,
+        other => other,
+    }
+}
+
+fn size(item: &Item, is_wide: bool) -> u32 {
+    match item {
+        Item::Plain(instruction) => instruction.words(),
+        Item::Branch { opcode, .. } => if is_wide { wide(*opcode).words() } else { 1 },
+        Item::Jump(_) => 1,
+        Item::Switch { table, .. } => 1 + table.len() as u32,
+    }
+}
+
+/// Encodes blocks in their order. `blocks` pairs each block with its items; `count` is one more than the largest block number.
+pub fn assemble(blocks: &[(Block, Vec<Located>)], count: usize) -> Lowered<Code> {
+    let items: Vec<&Located> = blocks.iter().flat_map(|(_, items)| items).collect();
+    let mut is_wide = vec![false; items.len()];
+    let mut starts = vec![0i64; count];
+    let mut places = vec![0i64; items.len()];
+    loop {
+        let (mut at, mut index) = (0i64, 0);
+        for (block, own) in blocks {
+            starts[block.index()] = at;
+            for (item, _) in own {
+                places[index] = at;
+                at += i64::from(size(item, is_wide[index]));
+                index += 1;
+            }
+        }
+        // Branches only ever grow, so this ends.
+        let mut grown = false;
+        for (index, (item, _)) in items.iter().enumerate() {
+            if let Item::Branch { opcode, to, .. } = item
+                && !is_wide[index]
+                && let Some(target) = opcode.operands().last()
+            {
+                let (low, high) = range(*target);
+                let distance = starts[to.index()] - places[index];
+                if distance < low || distance > high {
+                    is_wide[index] = true;
+                    grown = true;
+                }
+            }
+        }
+        if !grown {
+            break;
+        }
+    }
+    let mut code = Code::default();
+    let mut last = None;
+    for (index, (item, location)) in items.iter().enumerate() {
+        if last != Some(*location) {
+            code.lines.push((places[index] as u32, *location));
+            last = Some(*location);
+        }
+        let distance = |to: &Block| starts[to.index()] - places[index];
+        match item {
+            Item::Plain(instruction) => push(&mut code.words, *instruction)?,
+            Item::Branch { opcode, operands, to } => {
+                let mut operands = operands.clone();
+                operands.push(distance(to));
+                push(&mut code.words, Instruction::new(if is_wide[index] { wide(*opcode) } else { *opcode }, &operands))?;
+            }
+            Item::Jump(to) => push(&mut code.words, Instruction::new(Opcode::Jump, &[distance(to)]))?,
+            Item::Switch { index, table } => {
+                push(&mut code.words, Instruction::new(Opcode::Switch, &[*index, table.len() as i64]))?;
+                code.words.extend(table.iter().map(|to| extension_word(distance(to) as u32 & 0xff_ffff)));
+            }
+        }
+    }
+    Ok(code)
+}
+
+fn push(words: &mut Vec<u32>, instruction: Instruction) -> Lowered<()> {
+    let encoded = instruction.encode().map_err(|OutOfRange { opcode, value, .. }| {
+        Refusal::too_large(
+            format!("the instruction {} cannot hold {value}", opcode.mnemonic()),
+            "split the function into smaller ones, and keep its local variables below 64 KiB",
+        )
+    })?;
+    words.push(encoded.word);
+    words.extend(encoded.extension);
+    Ok(())
+}
