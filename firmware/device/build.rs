@@ -74,7 +74,8 @@ fn compile_kernel() -> Result<(), Box<dyn Error>> {
 
     let folder = env::var("CARGO_MANIFEST_DIR")?;
     println!("cargo:rerun-if-changed=linker");
-    println!("cargo:rustc-link-arg-bins=-T{folder}/linker/heap.x");
+    println!("cargo:rustc-link-search={folder}/linker");
+    println!("cargo:rustc-link-arg-bins=-Theap.x");
     Ok(())
 }
 

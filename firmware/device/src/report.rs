@@ -84,9 +84,9 @@ fn describe(running: &'static Running, trap: &Trap, text: &mut heapless::String<
     match (trap.kind, import) {
         (TrapKind::Contract, Some(import)) => write!(
             text,
-            "argument {} of {} is forbidden by its contract",
-            u32::from(trap.argument) + 1,
-            import.name
+            "{} was called with an argument that its contract forbids: number {}",
+            import.name,
+            u32::from(trap.argument) + 1
         ),
         (TrapKind::Host, Some(import)) => write!(text, "{}: {}", import.name, Failure::text(trap.value)),
         (TrapKind::Host, None) => text.write_str(Failure::text(trap.value)),

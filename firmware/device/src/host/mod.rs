@@ -13,6 +13,7 @@ mod queue;
 mod random;
 mod stdio;
 mod stdlib;
+mod stream;
 mod string;
 mod task;
 mod timer;
@@ -71,11 +72,12 @@ const fn own(name: &'static str, function: fn(&mut Call<'_, '_>) -> Result<u64, 
     Registration { name, action: Action::Own(function) }
 }
 
-const GROUPS: [&[Registration]; 12] = [
+const GROUPS: [&[Registration]; 13] = [
     task::TABLE,
     queue::TABLE,
     timer::TABLE,
     event::TABLE,
+    stream::TABLE,
     esp_timer::TABLE,
     esp_log::TABLE,
     stdio::TABLE,
@@ -219,6 +221,9 @@ pub fn delete_objects() {
     }
     while let Some(handle) = objects::take(HandleKind::EventGroup) {
         event::delete(handle);
+    }
+    while let Some(handle) = objects::take(HandleKind::StreamBuffer) {
+        stream::delete(handle);
     }
     while let Some(handle) = objects::take(HandleKind::Queue) {
         queue::delete(handle);

@@ -16,7 +16,7 @@ use core::{
 };
 
 use critical_section::Mutex;
-use espb_vm::{Granule, Instance, Trap};
+use espb_vm::{Granule, Instance, Trap, TrapKind};
 
 use crate::{
     counters,
@@ -175,6 +175,10 @@ impl Running {
 
     /// The current task met this trap; the first one counts. Stops the others.
     pub fn note_trap(&'static self, trap: Trap) {
+        if trap.kind == TrapKind::Stopped {
+            // Only a consequence of what another task has met or will note.
+            return;
+        }
         // SAFETY: null asks for the current task, whose name the kernel keeps terminated.
         let name = unsafe { CStr::from_ptr(ffi::pcTaskGetName(ptr::null_mut())) };
         self.change(|progress| {

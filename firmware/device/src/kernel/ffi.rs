@@ -204,6 +204,20 @@ unsafe extern "C" {
         sent: *const c_void,
         received: *const c_void,
     ) -> StreamBufferHandle;
+    pub fn vStreamBufferDelete(buffer: StreamBufferHandle);
+    pub fn xStreamBufferSend(
+        buffer: StreamBufferHandle,
+        data: *const c_void,
+        length: usize,
+        wait: TickType,
+    ) -> usize;
+    pub fn xStreamBufferIsFull(buffer: StreamBufferHandle) -> BaseType;
+    pub fn xStreamBufferIsEmpty(buffer: StreamBufferHandle) -> BaseType;
+    pub fn xStreamBufferReset(buffer: StreamBufferHandle) -> BaseType;
+    pub fn xStreamBufferSpacesAvailable(buffer: StreamBufferHandle) -> usize;
+    pub fn xStreamBufferBytesAvailable(buffer: StreamBufferHandle) -> usize;
+    pub fn xStreamBufferSetTriggerLevel(buffer: StreamBufferHandle, level: usize) -> BaseType;
+    pub fn xStreamBufferNextMessageLengthBytes(buffer: StreamBufferHandle) -> usize;
     pub fn xStreamBufferReceive(
         buffer: StreamBufferHandle,
         data: *mut c_void,
