@@ -2,7 +2,10 @@
 //! The same for every host function: no function is named here.
 
 use espb_format::{
-    contract::{Contract, Direction, Extent, Fate, Handle, HandleKind, HostContract, ImmetaEntries, ImmetaEntry, Param, Pointer, ResultMeaning},
+    contract::{
+        Contract, Direction, Extent, Fate, Handle, HandleKind, HostContract, ImmetaEntries, ImmetaEntry, Param,
+        Pointer, ResultMeaning,
+    },
     signature::Signature,
 };
 use espb_vm::{HostCall, Trap, TrapKind};
@@ -21,7 +24,8 @@ pub struct Checked {
 
 /// Checks the arguments. Nothing of the module runs meanwhile, so what was checked still holds for kernel objects when the call begins.
 pub fn check(call: &HostCall<'_>, host: &HostContract) -> Result<Checked, Trap> {
-    let mut checker = Checker { call, signature: Signature::decode(host.signature), uses: [0; 2], result: ResultMeaning::Value };
+    let mut checker =
+        Checker { call, signature: Signature::decode(host.signature), uses: [0; 2], result: ResultMeaning::Value };
     if !host.immeta.is_empty() || !host.cbmeta.is_empty() {
         kernel::without_switching(|| checker.check(host))?;
     }
@@ -97,7 +101,9 @@ impl Checker<'_, '_> {
                     Err(self.violation(position, value))
                 }
             }
-            Param::Format(_) => self.call.memory().string_length(value).map(|_| ()).map_err(|_| self.violation(position, value)),
+            Param::Format(_) => {
+                self.call.memory().string_length(value).map(|_| ()).map_err(|_| self.violation(position, value))
+            }
         }
     }
 
@@ -111,7 +117,9 @@ impl Checker<'_, '_> {
         let bytes = match pointer.extent {
             Extent::Const(bytes) => bytes,
             Extent::Arg { param, scale } => self.word_of(param).checked_mul(scale).ok_or_else(violation)?,
-            Extent::Product(left, right) => self.word_of(left).checked_mul(self.word_of(right)).ok_or_else(violation)?,
+            Extent::Product(left, right) => {
+                self.word_of(left).checked_mul(self.word_of(right)).ok_or_else(violation)?
+            }
             Extent::CString => memory.string_length(address).map_err(|_| violation())? + 1,
             Extent::CStringMax(limit) => self.string_within(address, self.word_of(limit)).ok_or_else(violation)?,
             Extent::Element(queue) => self.element_size(self.word_of(queue)).ok_or_else(violation)?,
@@ -130,7 +138,8 @@ impl Checker<'_, '_> {
             let value = memory.read_word(address.wrapping_add(member.offset.into())).map_err(|_| violation())?;
             match &member.meaning {
                 // What a structure's pointers refer to is given by other members, which these are not parameters for.
-                Param::Pointer(inner) if !matches!(inner.extent, Extent::Const(_) | Extent::CString | Extent::Region) => {}
+                Param::Pointer(inner)
+                    if !matches!(inner.extent, Extent::Const(_) | Extent::CString | Extent::Region) => {}
                 meaning => self.param(position, meaning, value)?,
             }
         }
@@ -148,7 +157,8 @@ impl Checker<'_, '_> {
 
     fn element_size(&self, queue: u32) -> Option<u32> {
         // SAFETY: the instance owns this queue, so it exists.
-        objects::owns(HandleKind::Queue, queue).then(|| unsafe { ffi::uxQueueGetQueueItemSize(queue as ffi::QueueHandle) })
+        objects::owns(HandleKind::Queue, queue)
+            .then(|| unsafe { ffi::uxQueueGetQueueItemSize(queue as ffi::QueueHandle) })
     }
 
     fn handle(&mut self, position: u8, handle: &Handle, value: u32) -> Result<(), Trap> {

@@ -2,9 +2,9 @@
 //! line in its group's table and one line in `hints/`. What a function may be given is said there, never here.
 
 mod copies;
-mod event;
 mod esp_log;
 mod esp_timer;
+mod event;
 mod format;
 mod marshal;
 mod math;

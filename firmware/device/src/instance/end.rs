@@ -31,7 +31,8 @@ static PEAKS: Mutex<RefCell<Peaks>> = Mutex::new(RefCell::new(Peaks { heap: 0, l
 static NATIVE_STACK_SPARE: AtomicU32 = AtomicU32::new(u32::MAX);
 
 /// Tasks that the link task shall delete.
-static DOOMED: Mutex<RefCell<heapless::Vec<u32, { objects::MAX_OBJECTS }>>> = Mutex::new(RefCell::new(heapless::Vec::new()));
+static DOOMED: Mutex<RefCell<heapless::Vec<u32, { objects::MAX_OBJECTS }>>> =
+    Mutex::new(RefCell::new(heapless::Vec::new()));
 
 /// Peaks of the running instance (of its ended tasks) or of the last one.
 pub fn peaks() -> Peaks {
@@ -79,7 +80,11 @@ fn delete_task(handle: u32) {
 
 fn note_peaks(running: &'static Running) {
     let instance = running.instance();
-    let peaks = Peaks { heap: instance.heap_use().peak, linear_stack: instance.stack_peak(), shadow_stack: instance.shadow_peak() };
+    let peaks = Peaks {
+        heap: instance.heap_use().peak,
+        linear_stack: instance.stack_peak(),
+        shadow_stack: instance.shadow_peak(),
+    };
     critical_section::with(|cs| PEAKS.replace(cs, peaks));
 }
 

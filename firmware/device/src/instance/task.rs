@@ -65,7 +65,8 @@ impl ModuleTask {
         shadow.resize(words, 0);
         let shadow: *mut [u32] = Box::into_raw(shadow.into_boxed_slice());
         let handle = AtomicPtr::new(ptr::null_mut());
-        let mut task = Box::new(Self { context: None, shadow, work, handle, uses: [AtomicU32::new(0), AtomicU32::new(0)] });
+        let mut task =
+            Box::new(Self { context: None, shadow, work, handle, uses: [AtomicU32::new(0), AtomicU32::new(0)] });
         // SAFETY: the block is freed in `drop`, after the context; nobody else has the pointer.
         task.context = Some(Context::new(running.instance(), unsafe { &mut *shadow }, stacks, MAX_ENTRIES)?);
         Ok(task)
@@ -243,7 +244,15 @@ pub fn forget_firmware_tasks() {
     loop {
         let next = critical_section::with(|cs| {
             // SAFETY: listed states live.
-            let states = || TASKS.borrow_ref(cs).0.iter().map(|task| unsafe { task.as_ref() }).find(|task| task.is_firmware()).map(ModuleTask::handle);
+            let states = || {
+                TASKS
+                    .borrow_ref(cs)
+                    .0
+                    .iter()
+                    .map(|task| unsafe { task.as_ref() })
+                    .find(|task| task.is_firmware())
+                    .map(ModuleTask::handle)
+            };
             states()
         });
         let Some(handle) = next else { return };
