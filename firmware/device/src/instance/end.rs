@@ -64,6 +64,11 @@ pub fn reap() {
     }
 }
 
+/// Runs `body` in a task that nobody deletes meanwhile: deletions wait for the console, which it holds. `body` does not block.
+pub fn undeletable<R>(body: impl FnOnce() -> R) -> R {
+    console::while_idle(body)
+}
+
 fn delete_task(handle: u32) {
     let handle = handle as ffi::TaskHandle;
     // A task must not go while it holds the console, which it would never give back.
@@ -91,9 +96,10 @@ fn note_peaks(running: &'static Running) {
 /// Ends the instance: deletes its tasks and everything else that it owns, unbinds its callbacks, gives its memory back.
 pub fn end(running: &'static Running) {
     running.instance().stop();
-    while let Some(handle) = objects::take(HandleKind::Task) {
-        delete_task(handle);
+    while let Some(handle) = task::any_of_module() {
+        delete_task(handle as u32);
     }
+    while objects::take(HandleKind::Task).is_some() {}
     critical_section::with(|cs| DOOMED.borrow_ref_mut(cs).clear());
     // A firmware task that is inside a callback leaves it at its next branch or call; one that blocks there is woken.
     while task::callback_in_progress() {

@@ -14,6 +14,8 @@ unsafe extern "C" {
 
 /// heap_5 aligns every block to portBYTE_ALIGNMENT.
 const ALIGNMENT: usize = 16;
+/// Bytes in one piece that modules leave to the firmware; a new module task's stack comes on top.
+const HEADROOM: usize = 4096;
 /// Bytes that heap_5 puts before each block.
 const HEADER: usize = 16;
 
@@ -68,6 +70,11 @@ pub fn allocate_at_end(bytes: usize) -> *mut u8 {
 pub unsafe fn free(block: *mut u8) {
     // SAFETY: as the caller promises.
     unsafe { ffi::vPortFree(block.cast()) };
+}
+
+/// Whether so little memory is left that a module must get none of it: the firmware needs a few hundred bytes to go on.
+pub fn is_short() -> bool {
+    largest_free_block() < HEADROOM
 }
 
 /// Size of the largest free block, header included.
