@@ -20,7 +20,7 @@ use super::{MAX_SLOTS, Progress, Running, largest_block, publish, task};
 use crate::{counters, host, kernel, kernel::ffi, thunk};
 
 /// Bytes of heap that an instance leaves to the firmware, for stacks of tasks (about 10 KB each) and kernel objects.
-const RESERVE: usize = 72 * 1024;
+const RESERVE: usize = 104 * 1024;
 /// Priority of the main task, as in ESP-IDF.
 const MAIN_PRIORITY: u32 = 1;
 
