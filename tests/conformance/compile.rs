@@ -47,7 +47,7 @@ impl Tools {
             command.arg(&source.path).arg(&output);
             command.env("CLANG", &case.compiler.0).env("KERNEL_INCLUDE", &self.kernel_include);
             // The sources of others have their own opinion about warnings.
-            command.args(["-w", "-isystem", "fixtures/corpus/include", &format!("-{}", case.level)]);
+            command.args(["-w", "-I", "fixtures/corpus/include", &format!("-{}", case.level)]);
             command.arg(if case.debug { "-g" } else { "-g0" });
             if source.path.extension().is_some_and(|extension| extension == "cpp") {
                 command.args(["-std=gnu++17", "-fno-exceptions", "-fno-rtti"]);

@@ -16,8 +16,10 @@ const FIXTURES: [(&str, &[&str]); 4] = [
     ("two_files", &["two_files.c", "two_files_stack.c"]),
 ];
 
-const LANGUAGE: [&str; 9] =
-    ["integers.c", "floats.c", "memory.c", "control.c", "calls.c", "atomics.c", "vectors.c", "jumps.c", "objects.cpp"];
+const LANGUAGE: [&str; 11] = [
+    "integers.c", "multiply_high.c", "floats.c", "memory.c", "control.c", "calls.c", "thread_local.c", "atomics.c", "vectors.c",
+    "jumps.c", "objects.cpp",
+];
 
 /// Every case but the random ones.
 pub fn cases(options: &Options, tools: &Tools) -> Vec<Case> {
@@ -92,7 +94,72 @@ struct ThirdParty {
     build: &'static [&'static str],
 }
 
-const THIRD_PARTY: &[ThirdParty] = &[];
+/// Sources without options of their own.
+const PLAIN: ThirdParty = ThirdParty { name: "", drivers: &[], folder: "", files: &[], options: &[], build: &["--stack", "16K"] };
+
+const THIRD_PARTY: &[ThirdParty] = &[
+    ThirdParty {
+        name: "lua",
+        drivers: &["lua_driver.c", "lua_files.c"],
+        folder: "lua",
+        files: &[
+            "lapi.c", "lcode.c", "lctype.c", "ldebug.c", "ldo.c", "ldump.c", "lfunc.c", "lgc.c", "llex.c", "lmem.c", "lobject.c",
+            "lopcodes.c", "lparser.c", "lstate.c", "lstring.c", "ltable.c", "ltm.c", "lundump.c", "lvm.c", "lzio.c", "lauxlib.c",
+            "lbaselib.c", "lcorolib.c", "lmathlib.c", "lstrlib.c", "ltablib.c", "lutf8lib.c",
+        ],
+        options: &[
+            // Printing without files, a seed and a decimal point that are the same everywhere, C calls as deep as the stack allows.
+            "-Dlua_writestring(s,l)=printf(\"%.*s\",(int)(l),(s))",
+            "-Dlua_writeline()=printf(\"\\n\")",
+            "-Dlua_writestringerror(s,p)=printf((s),(p))",
+            "-Dluai_makeseed()=1u",
+            "-Dlua_getlocaledecpoint()=46",
+            "-DLUAI_MAXCCALLS=100",
+        ],
+        build: &["--stack", "32K", "--heap", "64K"],
+    },
+    ThirdParty {
+        name: "lz4",
+        drivers: &["lz4_driver.c"],
+        folder: "lz4",
+        files: &["lz4.c", "xxhash.c"],
+        // The hash table is on the stack: 4 KB instead of 16.
+        options: &["-DLZ4_MEMORY_USAGE=12"],
+        ..PLAIN
+    },
+    ThirdParty { name: "xxhash", drivers: &["xxhash_driver.c"], folder: "lz4", files: &["xxhash.c"], ..PLAIN },
+    ThirdParty {
+        name: "bzip2",
+        drivers: &["bzip2_driver.c"],
+        folder: "bzip2",
+        files: &["blocksort.c", "bzlib.c", "compress.c", "crctable.c", "decompress.c", "huffman.c", "randtable.c"],
+        options: &["-DBZ_NO_STDIO"],
+        build: &["--stack", "16K", "--heap", "128K"],
+    },
+    ThirdParty {
+        name: "zlib",
+        drivers: &["zlib_driver.c"],
+        folder: "zlib",
+        files: &["adler32.c", "crc32.c", "deflate.c", "inffast.c", "inflate.c", "inftrees.c", "trees.c", "zutil.c"],
+        options: &["-DZ_SOLO", "-DDYNAMIC_CRC_TABLE"],
+        build: &["--stack", "16K", "--heap", "48K"],
+    },
+    ThirdParty {
+        name: "jsmn",
+        drivers: &["jsmn_driver.c"],
+        folder: "debian/usr/include",
+        options: &["-DJSMN_PARENT_LINKS", "-DJSMN_STRICT"],
+        ..PLAIN
+    },
+    ThirdParty {
+        name: "mbedtls",
+        drivers: &["mbedtls_driver.c"],
+        folder: "mbedtls",
+        files: &["library/aes.c", "library/md5.c", "library/platform_util.c", "library/sha1.c", "library/sha256.c", "library/sha512.c"],
+        options: &["-Ibuild/corpus/mbedtls/include", "-Ifixtures/corpus/third-party", "-DMBEDTLS_CONFIG_FILE=\"mbedtls_config.h\""],
+        ..PLAIN
+    },
+];
 
 fn third_party() -> impl Iterator<Item = Program> {
     THIRD_PARTY.iter().filter_map(|package| {

@@ -23,8 +23,8 @@ pub struct Built {
 /// The translator's answer where it makes no module.
 #[derive(Clone, Debug)]
 pub struct Refusal {
-    /// The stable codes of the errors, without repetition; empty if it gave none.
-    pub codes: Vec<String>,
+    /// Code and message of each error; empty if it gave none.
+    pub errors: Vec<(String, String)>,
     /// The first error with its place.
     pub first: String,
 }
@@ -123,11 +123,9 @@ impl Output {
     }
 
     fn refusal(&self) -> Refusal {
-        let mut codes: Vec<String> = self.errors().map(|error| text(&error["code"])).collect();
-        codes.sort();
-        codes.dedup();
+        let errors = self.errors().map(|error| (text(&error["code"]), text(&error["message"]))).collect();
         let first = self.complaints().into_iter().next().unwrap_or_else(|| format!("exit code {} without a reason", self.code));
-        Refusal { codes, first }
+        Refusal { errors, first }
     }
 }
 

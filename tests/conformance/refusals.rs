@@ -2,11 +2,30 @@
 
 use std::fs;
 
+use crate::module::Refusal;
 use crate::root;
 
-/// The codes of the documented classes.
-pub fn documented() -> Result<Vec<String>, String> {
+/// A documented class of refusals.
+pub struct Class {
+    code: String,
+    /// Words that the message of such a refusal contains.
+    words: String,
+}
+
+/// The documented classes: table rows that begin with a code and the words of its message, each in backquotes.
+pub fn documented() -> Result<Vec<Class>, String> {
     let path = root().join("docs/conformance.md");
     let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    Ok(text.lines().filter_map(|line| line.strip_prefix("| `espb::")?.split_once('`')).map(|(code, _)| format!("espb::{code}")).collect())
+    let class = |line: &str| {
+        let (code, rest) = line.strip_prefix("| `espb::")?.split_once('`')?;
+        let words = rest.split('`').nth(1)?;
+        Some(Class { code: format!("espb::{code}"), words: words.to_owned() })
+    };
+    Ok(text.lines().filter_map(class).collect())
+}
+
+/// Whether every error of a refusal belongs to a documented class.
+pub fn explain(classes: &[Class], refusal: &Refusal) -> bool {
+    let explained = |(code, message): &(String, String)| classes.iter().any(|class| class.code == *code && message.contains(&class.words));
+    !refusal.errors.is_empty() && refusal.errors.iter().all(explained)
 }

@@ -3,28 +3,25 @@
 use serde_json::{Value, json};
 
 use crate::case::Case;
+use crate::refusals::{Class, explain};
 use crate::run::Outcome;
 
 /// All outcomes.
 pub struct Report<'a> {
     rows: Vec<(&'a Case, Outcome)>,
-    known_refusals: &'a [String],
+    known_refusals: &'a [Class],
 }
 
 impl<'a> Report<'a> {
     /// A report over `cases`, whose outcomes stand in the same order.
-    pub fn new(cases: &'a [Case], outcomes: Vec<Outcome>, known_refusals: &'a [String]) -> Self {
+    pub fn new(cases: &'a [Case], outcomes: Vec<Outcome>, known_refusals: &'a [Class]) -> Self {
         Self { rows: cases.iter().zip(outcomes).collect(), known_refusals }
-    }
-
-    fn explained(&self, codes: &[String]) -> bool {
-        !codes.is_empty() && codes.iter().all(|code| self.known_refusals.contains(code))
     }
 
     fn failed(&self, outcome: &Outcome) -> bool {
         match outcome {
             Outcome::Differs(_) | Outcome::Broken(_) => true,
-            Outcome::Refused(refusal) => !self.explained(&refusal.codes),
+            Outcome::Refused(refusal) => !explain(self.known_refusals, refusal),
             Outcome::Same(..) | Outcome::TooLong | Outcome::NativeOnly(_) => false,
         }
     }
@@ -51,7 +48,7 @@ impl<'a> Report<'a> {
                 text += &format!("\n{} {}:\n    {reason}\n", outcome.word(), case.name());
             }
             if let Outcome::Refused(refusal) = outcome {
-                let unexplained = if self.explained(&refusal.codes) { "" } else { ", which docs/conformance.md does not list" };
+                let unexplained = if explain(self.known_refusals, refusal) { "" } else { ", which docs/conformance.md does not list" };
                 text += &format!("\nrefused {}{unexplained}:\n    {}\n", case.name(), refusal.first);
             }
         }
@@ -107,7 +104,7 @@ fn row(case: &Case, outcome: &Outcome) -> String {
         Outcome::NativeOnly(native) => {
             format!("{name:<44} {:>8} {:>11} {:>12} {:>11} {:>6} {:>7} {:>7}\n", outcome.word(), "", "", native.instructions, "", "", native.code)
         }
-        Outcome::Refused(refusal) => format!("{name:<44} {:>8} {}\n", outcome.word(), refusal.codes.join(" ")),
+        Outcome::Refused(refusal) => format!("{name:<44} {:>8} {}\n", outcome.word(), refusal.first),
         Outcome::Differs(_) | Outcome::TooLong | Outcome::Broken(_) => format!("{name:<44} {:>8}\n", outcome.word()),
     }
 }
@@ -135,7 +132,7 @@ fn object(case: &Case, outcome: &Outcome, failed: bool) -> Value {
             object["code_bytes"] = json!({ "native": native.code });
         }
         Outcome::Refused(refusal) => {
-            object["codes"] = json!(refusal.codes);
+            object["errors"] = json!(refusal.errors);
             object["message"] = json!(refusal.first);
         }
         Outcome::Differs(message) | Outcome::Broken(message) => object["message"] = json!(message),
