@@ -1,6 +1,8 @@
 //! `espb build`: LLVM IR in, a module out.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use clap::Args;
 use serde_json::json;
@@ -9,6 +11,7 @@ use super::exit::Exit;
 use super::files;
 use super::report::Reporter;
 use super::size::ByteSize;
+use crate::codegen;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::translate::{self, Input, Options};
 
@@ -33,7 +36,7 @@ pub struct BuildArgs {
 #[command(next_help_heading = "Translation")]
 pub struct TranslateArgs {
     /// Function to start with
-    #[arg(long, value_name = "NAME", default_value = "app_main")]
+    #[arg(long, value_name = "NAME", default_value = codegen::DEFAULT_ENTRY)]
     entry: String,
     /// Function that can be called by name (repeatable)
     #[arg(long = "export", value_name = "NAME")]
@@ -42,20 +45,49 @@ pub struct TranslateArgs {
     #[arg(long = "hints", value_name = "FILE")]
     hints: Vec<PathBuf>,
     /// Linear stack of the entry, e.g. 8K
-    #[arg(long, value_name = "SIZE", default_value = "8K")]
+    #[arg(long, value_name = "SIZE", default_value_t = ByteSize::from(codegen::DEFAULT_STACK))]
     stack: ByteSize,
+    /// Register frames of each task
+    #[arg(long, value_name = "SIZE", default_value_t = ByteSize::from(codegen::DEFAULT_SHADOW_STACK))]
+    shadow_stack: ByteSize,
     /// Heap: the least it needs, and the most it uses if that is less than what there is
-    #[arg(long, value_name = "MIN[:MAX]", default_value = "4K", value_parser = parse_heap)]
-    heap: (ByteSize, Option<ByteSize>),
+    #[arg(long, value_name = "MIN[:MAX]", default_value_t = Heap::default())]
+    heap: Heap,
     /// Leave out names and lines
     #[arg(long)]
     strip: bool,
 }
 
-fn parse_heap(text: &str) -> Result<(ByteSize, Option<ByteSize>), String> {
-    let Some((min, max)) = text.split_once(':') else { return Ok((text.parse()?, None)) };
-    let (min, max): (ByteSize, ByteSize) = (min.parse()?, max.parse()?);
-    if max < min { Err("the most is less than the least".into()) } else { Ok((min, Some(max))) }
+/// A least heap and, behind a colon, perhaps a greatest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Heap {
+    min: ByteSize,
+    max: Option<ByteSize>,
+}
+
+impl Default for Heap {
+    fn default() -> Self {
+        Self { min: codegen::DEFAULT_HEAP_MIN.into(), max: None }
+    }
+}
+
+impl FromStr for Heap {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Some((min, max)) = text.split_once(':') else { return Ok(Self { min: text.parse()?, max: None }) };
+        let (min, max): (ByteSize, ByteSize) = (min.parse()?, max.parse()?);
+        if max < min { Err("the most is less than the least".into()) } else { Ok(Self { min, max: Some(max) }) }
+    }
+}
+
+impl fmt::Display for Heap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.max {
+            Some(max) => write!(f, "{}:{max}", self.min),
+            None => write!(f, "{}", self.min),
+        }
+    }
 }
 
 /// A module and how it came about.
@@ -71,15 +103,16 @@ impl TranslateArgs {
     pub fn translate(&self, inputs: &[PathBuf]) -> Result<Built, Vec<Diagnostic>> {
         let read = |path: &PathBuf| files::read(path).map(|bytes| Input { name: path.display().to_string(), bytes });
         let sources = inputs.iter().map(read).collect::<Result<Vec<_>, _>>().map_err(|error| vec![error])?;
-        let options = Options {
-            entry: self.entry.clone(),
+        let module = codegen::Options {
+            entry: Some(self.entry.clone()),
             exports: self.exports.clone(),
-            hints: self.hints.clone(),
             stack: self.stack.bytes(),
-            heap_min: self.heap.0.bytes(),
-            heap_max: self.heap.1.map_or(u32::MAX, ByteSize::bytes),
+            shadow_stack: self.shadow_stack.bytes(),
+            heap_min: self.heap.min.bytes(),
+            heap_max: self.heap.max.map_or(u32::MAX, ByteSize::bytes),
             strip: self.strip,
         };
+        let options = Options { hints: self.hints.clone(), module };
         let translated = translate::translate(sources, &options)?;
         Ok(Built { module: translated.module, warnings: translated.warnings })
     }
@@ -147,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_heap_has_a_least_and_perhaps_a_most() {
-        let bytes = |text| parse_heap(text).map(|(min, max)| (min.bytes(), max.map(ByteSize::bytes)));
+        let bytes = |text: &str| text.parse::<Heap>().map(|heap| (heap.min.bytes(), heap.max.map(ByteSize::bytes)));
         assert_eq!(bytes("4K"), Ok((4096, None)));
         assert_eq!(bytes("100:2K"), Ok((100, Some(2048))));
         assert!(bytes("2K:100").is_err());

@@ -1,5 +1,6 @@
 //! Amounts as people write them on a command line: bytes with K or M, times with a unit.
 
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -11,6 +12,22 @@ impl ByteSize {
     /// The number of bytes.
     pub const fn bytes(self) -> u32 {
         self.0
+    }
+}
+
+impl From<u32> for ByteSize {
+    fn from(bytes: u32) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Display for ByteSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            bytes if bytes > 0 && bytes % (1 << 20) == 0 => write!(f, "{}M", bytes >> 20),
+            bytes if bytes > 0 && bytes % (1 << 10) == 0 => write!(f, "{}K", bytes >> 10),
+            bytes => write!(f, "{bytes}"),
+        }
     }
 }
 

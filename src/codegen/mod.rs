@@ -21,7 +21,7 @@ mod tables;
 mod unit;
 
 use crate::diagnostic::{Diagnostic, Place};
-use crate::ir::{FuncId, Function, Module};
+use crate::ir::{FuncId, Function, FunctionType, Module, TypeTable};
 use allocate::Outcome;
 use emission::Regions;
 use espb_format::signature::Signature;
@@ -90,6 +90,11 @@ pub trait ImportContracts {
     /// # Errors
     /// The diagnostic for an import that has no contract, or one that does not fit the signature.
     fn import(&self, name: &str, signature: &Signature) -> Result<ImportMeta, Diagnostic>;
+}
+
+/// The signature with which functions of this type are called; `None` for types that cannot be passed.
+pub fn signature(types: &TypeTable, ty: &FunctionType) -> Option<Signature> {
+    abi::signature(types, ty).ok()
 }
 
 /// Translates a program.

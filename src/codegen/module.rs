@@ -8,6 +8,7 @@ use super::unit::Unit;
 use super::{Body, DEFAULT_ENTRY, ImportMeta, Options, missing};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::ir::{FuncId, Module};
+use espb_format::contract::push_record;
 use espb_format::container::{Function, LINEAR_UNIT, Limits, NONE, SectionKind};
 use espb_format::lines::LineTableBuilder;
 use espb_format::signature::ValType;
@@ -94,41 +95,22 @@ impl Strings {
     }
 }
 
-/// Metadata records, equal ones once.
-#[derive(Default)]
-struct Metadata {
-    bytes: Vec<u8>,
-    known: HashMap<Vec<u8>, u16>,
-}
-
-impl Metadata {
-    fn add(&mut self, record: &[u8]) -> Lowered<u16> {
-        if record.is_empty() {
-            return Ok(NONE);
-        }
-        if let Some(offset) = self.known.get(record) {
-            return Ok(*offset);
-        }
-        let offset = u16::try_from(self.bytes.len())
-            .ok()
-            .filter(|offset| *offset != NONE)
-            .ok_or_else(|| Refusal::too_large("more than 64 KiB of contracts", "import fewer functions"))?;
-        self.bytes.extend_from_slice(record);
-        self.known.insert(record.to_vec(), offset);
-        Ok(offset)
-    }
+/// Adds a record to `immeta` or `cbmeta` and gives the offset for the import's field.
+fn add_record(section: &mut Vec<u8>, record: &[u8]) -> Lowered<u16> {
+    let offset = push_record(section, record).map_err(|full| Refusal::too_large(full.to_string(), "import fewer functions"))?;
+    Ok(offset.unwrap_or(NONE))
 }
 
 /// The bytes of the module.
 pub(super) fn write(parts: &Parts<'_>, options: &Options) -> Lowered<Vec<u8>> {
     let mut writer = ModuleWriter::new();
     let mut strings = Strings::default();
-    let (mut marshal, mut callbacks) = (Metadata::default(), Metadata::default());
+    let (mut marshal, mut callbacks) = (Vec::new(), Vec::new());
     let tables = &parts.unit.tables;
 
     let mut imports = Vec::new();
     for (import, meta) in tables.imports().iter().zip(parts.metas) {
-        let fields = [strings.add(&import.name)?, import.signature_index, marshal.add(&meta.marshal)?, callbacks.add(&meta.callbacks)?];
+        let fields = [strings.add(&import.name)?, import.signature_index, add_record(&mut marshal, &meta.marshal)?, add_record(&mut callbacks, &meta.callbacks)?];
         imports.extend(fields.iter().flat_map(|field| field.to_le_bytes()));
     }
     let mut exports = Vec::new();
@@ -177,8 +159,8 @@ pub(super) fn write(parts: &Parts<'_>, options: &Options) -> Lowered<Vec<u8>> {
             constructors.iter().filter_map(|constructor| parts.unit.index(constructor.function)).flat_map(u16::to_le_bytes).collect(),
         )
         .section(SectionKind::Exports, exports)
-        .section(SectionKind::CallbackMeta, callbacks.bytes)
-        .section(SectionKind::MarshalMeta, marshal.bytes)
+        .section(SectionKind::CallbackMeta, callbacks)
+        .section(SectionKind::MarshalMeta, marshal)
         .section(SectionKind::Code, code.iter().flat_map(|word| word.to_le_bytes()).collect())
         .section(SectionKind::Constants, parts.statics.rodata.clone())
         .section(SectionKind::Data, parts.statics.data.clone())

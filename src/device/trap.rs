@@ -16,7 +16,7 @@ struct Position<'m> {
 
 /// The trap as a diagnostic at the C line, with the backtrace in its help.
 pub fn diagnostic(trap: &Trap, module: &Module<'_>) -> Diagnostic {
-    let positions: Vec<Position<'_>> = trap.backtrace.iter().map(|(function, offset)| position(module, *function, *offset)).collect();
+    let positions: Vec<Position<'_>> = trap.backtrace.iter().map(|(function, word)| position(module, *function, *word)).collect();
     let place = match positions.first() {
         Some(Position { line: Some(line), .. }) => Place::Line { file: line.file.into(), line: line.line, column: 0 },
         Some(position) => Place::Function(position.function.clone()),
@@ -35,7 +35,7 @@ pub fn diagnostic(trap: &Trap, module: &Module<'_>) -> Diagnostic {
     Diagnostic::error("espb::run::trap", message, place, help)
 }
 
-fn position<'m>(module: &Module<'m>, function: u16, offset: u32) -> Position<'m> {
-    let line = lines::lookup(module.section(SectionKind::Lines), offset / 4);
-    Position { function: function_name(module, function), line, offset }
+fn position<'m>(module: &Module<'m>, function: u16, word: u32) -> Position<'m> {
+    let line = lines::lookup(module.section(SectionKind::Lines), word);
+    Position { function: function_name(module, function), line, offset: word * 4 }
 }

@@ -47,7 +47,7 @@
 #define configTIMER_TASK_PRIORITY                  ( configMAX_PRIORITIES - 2 )
 #define configTIMER_QUEUE_LENGTH                   16
 /* In words. The daemon task runs the module's timer callbacks, hence the interpreter and printf. */
-#define configTIMER_TASK_STACK_DEPTH               1024
+#define configTIMER_TASK_STACK_DEPTH               1536
 
 /* Fill pattern and stack pointer are checked at each context switch. */
 #define configCHECK_FOR_STACK_OVERFLOW             2

@@ -29,7 +29,7 @@ fn main() -> ! {
     kernel::heap::init();
     kernel::tick::init(SystemTimer::new(peripherals.SYSTIMER).alarm0);
     if let Err(error) = console::init(peripherals.UART0, peripherals.GPIO20, peripherals.GPIO21) {
-        panic!("the console cannot be set up: {error:?}");
+        panic!("the console cannot be set up: {error}");
     }
     if heartbeat::start().is_err() || link::start().is_err() {
         panic!("no memory for the firmware's tasks");

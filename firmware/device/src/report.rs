@@ -2,12 +2,11 @@
 
 use core::fmt::Write;
 
-use espb_link::event::{Event, Exited, Frame, MAX_BACKTRACE, MAX_TEXT, Refused, Trapped, Value};
 use espb_format::signature::{Signature, ValType};
+use espb_link::event::{Event, Exited, Frame, MAX_BACKTRACE, MAX_TEXT, Refused, Trapped, Value};
 use espb_vm::{Trap, TrapKind};
 
 use crate::{
-    counters,
     instance::{Failure, Progress, Running, end, load},
     link,
 };
@@ -29,17 +28,13 @@ pub fn settle(running: &'static Running) {
     if let Some(trap) = report.map(|report| report.trap).or(progress.trap) {
         trapped(running, &progress, trap);
     } else if let (Some(result), false) = (progress.result, progress.told) {
-        returned(running, result);
+        returned(running, &progress, result);
     }
 }
 
-fn instructions(running: &Running) -> u64 {
-    counters::instructions() - running.started_at()
-}
-
-fn returned(running: &'static Running, result: u64) {
+fn returned(running: &'static Running, progress: &Progress, result: u64) {
     let signature = load::signature_of(running.instance().module(), running.function()).ok();
-    let exited = Exited { result: value(signature, result), instructions: instructions(running) };
+    let exited = Exited { result: value(signature, result), instructions: progress.instructions() };
     running.note_told();
     if !running.is_detached() {
         end::end(running);
@@ -58,7 +53,7 @@ fn value(signature: Option<Signature>, slots: u64) -> Value {
 }
 
 fn trapped(running: &'static Running, progress: &Progress, trap: Trap) {
-    let instructions = instructions(running);
+    let instructions = progress.instructions();
     if let Some(code) = trap.exit_code() {
         end::end(running);
         return link::send(&Event::Exited(Exited { result: Value::I32(code), instructions }));
@@ -68,7 +63,7 @@ fn trapped(running: &'static Running, progress: &Progress, trap: Trap) {
     let _ = describe(running, &trap, &mut reason);
     let mut backtrace = heapless::Vec::<Frame, MAX_BACKTRACE>::new();
     if let Some(report) = running.instance().report() {
-        let frames = report.frames().iter().map(|frame| Frame { function: frame.function, offset: frame.offset });
+        let frames = report.frames().iter().map(|frame| Frame { function: frame.function, word: frame.offset / 4 });
         backtrace.extend(frames.take(MAX_BACKTRACE));
     }
     let length = progress.task.iter().position(|byte| *byte == 0).unwrap_or(progress.task.len());
@@ -89,14 +84,13 @@ fn describe(running: &'static Running, trap: &Trap, text: &mut heapless::String<
     match (trap.kind, import) {
         (TrapKind::Contract, Some(import)) => write!(
             text,
-            "argument {} of {} is {:#x}, which its contract forbids",
-            u32::from(trap.argument) + 1,
+            "{} was called with an argument that its contract forbids: number {}",
             import.name,
-            trap.value
+            u32::from(trap.argument) + 1
         ),
         (TrapKind::Host, Some(import)) => write!(text, "{}: {}", import.name, Failure::text(trap.value)),
         (TrapKind::Host, None) => text.write_str(Failure::text(trap.value)),
-        _ => write!(text, "{trap}"),
+        _ => text.write_str(trap.kind.text()).map_err(|_| core::fmt::Error),
     }
 }
 

@@ -35,7 +35,7 @@ fn trapped() -> Event<'static> {
         reason: "load outside of the module's memory",
         value: Some(0),
         task: "my_task",
-        backtrace: heapless::Vec::from_slice(&[Frame { function: 0, offset: 0 }; MAX_BACKTRACE]).expect("16 frames"),
+        backtrace: heapless::Vec::from_slice(&[Frame { function: 0, word: 0 }; MAX_BACKTRACE]).expect("16 frames"),
         instructions: u64::MAX,
     })
 }
@@ -57,8 +57,12 @@ fn frames_and_text_share_a_line() {
 fn a_request_arrives_as_it_was_sent() {
     let request = Request::Start(Start {
         call: Call::Export("checksum"),
-        arguments: heapless::Vec::from_slice(&[Argument::Text("zero\0inside"), Argument::Integer(i64::MIN), Argument::Number(-0.5)])
-            .expect("three arguments"),
+        arguments: heapless::Vec::from_slice(&[
+            Argument::Text("zero\0inside"),
+            Argument::Integer(i64::MIN),
+            Argument::Number(-0.5),
+        ])
+        .expect("three arguments"),
         fuel: Some(1 << 40),
         detached: true,
     });

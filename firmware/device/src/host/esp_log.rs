@@ -1,6 +1,9 @@
-//! ESP-IDF's log and error names. The level is the whole firmware's: information and worse.
+//! ESP-IDF's log and error names. There is one level for all tags.
 
-use core::fmt::Write;
+use core::{
+    fmt::Write,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use espb_vm::{Trap, TrapKind};
 
@@ -9,9 +12,8 @@ use crate::{console, kernel::ffi};
 
 pub const TABLE: &[Registration] = &[
     own("esp_log_write", |call| write(call, Arguments::after(call.vm, 3))),
-    own("esp_log_writev", |call| {
-        write(call, Arguments::List { memory: call.vm.memory(), address: call.word(3) })
-    }),
+    own("esp_log_writev", |call| write(call, Arguments::List { memory: call.vm.memory(), address: call.word(3) })),
+    own("esp_log_level_set", set_level),
     native!("esp_log_timestamp", ffi::xTaskGetTickCount),
     native!("esp_log_early_timestamp", ffi::xTaskGetTickCount),
     native!("esp_err_to_name", error_name),
@@ -20,11 +22,21 @@ pub const TABLE: &[Registration] = &[
     native!("esp_get_minimum_free_heap_size", ffi::xPortGetMinimumEverFreeHeapSize),
 ];
 
-/// `ESP_LOG_INFO`: the most talkative level that is printed.
-const LEVEL: u32 = 3;
+/// The most talkative level that is printed: `ESP_LOG_INFO` until somebody sets another.
+static LEVEL: AtomicU32 = AtomicU32::new(3);
+
+/// `esp_log_level_set(tag, level)`: one level for all tags; setting it for one tag sets it for all.
+fn set_level(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
+    LEVEL.store(call.word(1), Ordering::Relaxed);
+    Ok(0)
+}
 
 fn write(call: &Call<'_, '_>, arguments: Arguments<'_, '_>) -> Result<u64, Trap> {
-    if call.word(0) <= LEVEL { stdio::print_formatted(call, call.word(2), arguments) } else { Ok(0) }
+    if call.word(0) <= LEVEL.load(Ordering::Relaxed) {
+        stdio::print_formatted(call, call.word(2), arguments)
+    } else {
+        Ok(0)
+    }
 }
 
 /// Names from ESP-IDF's `esp_err.h`.

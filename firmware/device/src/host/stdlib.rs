@@ -1,6 +1,6 @@
 //! <stdlib.h>: the module's own heap, numbers from text, random numbers, sorting, and the ends of a program.
 
-use core::cell::Cell;
+use core::{cell::Cell, fmt::Write};
 
 use critical_section::Mutex;
 use espb_vm::{Trap, TrapKind};
@@ -14,9 +14,7 @@ pub const TABLE: &[Registration] = &[
     own("calloc", |call| {
         Ok(call.running.instance().allocate_zeroed(call.word(0), call.word(1)).unwrap_or(NULL).into())
     }),
-    own("realloc", |call| {
-        Ok(call.running.instance().reallocate(call.word(0), call.word(1))?.unwrap_or(NULL).into())
-    }),
+    own("realloc", |call| Ok(call.running.instance().reallocate(call.word(0), call.word(1))?.unwrap_or(NULL).into())),
     own("free", |call| call.running.instance().release(call.word(0)).map(|()| 0)),
     own("vPortFree", |call| call.running.instance().release(call.word(0)).map(|()| 0)),
     own("exit", |call| Err(Trap::exit(call.word(0) as i32))),
@@ -50,24 +48,22 @@ fn allocate(call: &Call<'_, '_>, size: u32) -> Result<u64, Trap> {
     Ok(call.running.instance().allocate(size).unwrap_or(NULL).into())
 }
 
-/// `__assert_func(file, line, function, expression)`: says what failed and ends the module.
+/// `__assert_func(file, line, function, expression)`: says what failed, as ESP-IDF does, and ends the module.
 fn assertion_failed(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
-    use core::fmt::Write;
     let memory = call.vm.memory();
     let mut line = heapless::String::<16>::new();
     // Ten digits fit.
-    let _ = write!(line, "\", line {}", call.word(1));
+    let _ = write!(line, ":{} (", call.word(1));
     console::transaction(|output| {
-        output.text(b"assertion \"");
-        stdio::copy_string(memory, call.word(3), output)?;
-        output.text(b"\" failed: file \"");
+        output.text(b"assert failed: ");
+        if call.word(2) != NULL {
+            stdio::copy_string(memory, call.word(2), output)?;
+            output.text(b" ");
+        }
         stdio::copy_string(memory, call.word(0), output)?;
         output.text(line.as_bytes());
-        if call.word(2) != NULL {
-            output.text(b", function: ");
-            stdio::copy_string(memory, call.word(2), output)?;
-        }
-        output.text(b"\n");
+        stdio::copy_string(memory, call.word(3), output)?;
+        output.text(b")\n");
         Err(Trap::new(TrapKind::Abort, 0))
     })
 }
@@ -168,7 +164,8 @@ fn random() -> u32 {
 /// `qsort(base, count, size, compare)`: heap sort, which needs no memory and no recursion.
 fn sort(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
     let [base, count, size] = [0, 1, 2].map(|slot| call.word(slot));
-    let callback = call.running.instance().thunks().index(call.word(3)).ok_or_else(|| call.vm.violation(3, call.word(3)))?;
+    let callback =
+        call.running.instance().thunks().index(call.word(3)).ok_or_else(|| call.vm.violation(3, call.word(3)))?;
     let memory = call.vm.memory();
     let context = call.vm.context();
     // Products stay within the array, which lies in memory.

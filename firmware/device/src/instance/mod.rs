@@ -16,9 +16,12 @@ use core::{
 };
 
 use critical_section::Mutex;
-use espb_vm::{Granule, Instance, Trap};
+use espb_vm::{Granule, Instance, Trap, TrapKind};
 
-use crate::kernel::{self, ffi};
+use crate::{
+    counters,
+    kernel::{self, ffi},
+};
 
 /// Bytes of a task name that a report keeps.
 pub const TASK_NAME: usize = 16;
@@ -50,7 +53,7 @@ impl Failure {
     /// The failure in words.
     pub fn text(code: u32) -> &'static str {
         const TEXTS: [&str; 6] = [
-            "the firmware has no memory left for a task",
+            "there is no memory left",
             "the module has too many kernel objects",
             "the module has too many tasks",
             "a task function returned instead of calling vTaskDelete",
@@ -72,8 +75,6 @@ pub struct Running {
     arguments: heapless::Vec<u32, MAX_SLOTS>,
     /// Excludes the module's tasks from each other in its critical sections.
     critical: ffi::QueueHandle,
-    /// Machine instructions at the start of the call.
-    started_at: u64,
     /// Keep tasks and timers when the call has returned.
     detached: bool,
     progress: Mutex<Cell<Progress>>,
@@ -90,6 +91,17 @@ pub struct Progress {
     pub task: [u8; TASK_NAME],
     /// The result was told to the host.
     pub told: bool,
+    /// The chip's instruction counter at the start of the call.
+    started_at: u64,
+    /// And at its result or the first trap.
+    ended_at: u64,
+}
+
+impl Progress {
+    /// Machine instructions of the whole chip during the call.
+    pub fn instructions(&self) -> u64 {
+        self.ended_at.saturating_sub(self.started_at)
+    }
 }
 
 static RUNNING: AtomicPtr<Running> = AtomicPtr::new(ptr::null_mut());
@@ -124,11 +136,6 @@ impl Running {
         self.critical
     }
 
-    /// Machine instructions at the start of the call.
-    pub fn started_at(&self) -> u64 {
-        self.started_at
-    }
-
     /// Whether tasks and timers go on when the call has returned.
     pub fn is_detached(&self) -> bool {
         self.detached
@@ -148,9 +155,17 @@ impl Running {
         });
     }
 
+    /// The call begins.
+    pub fn note_start(&self) {
+        self.change(|progress| progress.started_at = counters::instructions());
+    }
+
     /// The call returned this.
     pub fn note_result(&self, result: u64) {
-        self.change(|progress| progress.result = Some(result));
+        self.change(|progress| {
+            progress.ended_at = counters::instructions();
+            progress.result = Some(result);
+        });
     }
 
     /// The result was told to the host.
@@ -160,11 +175,16 @@ impl Running {
 
     /// The current task met this trap; the first one counts. Stops the others.
     pub fn note_trap(&'static self, trap: Trap) {
+        if trap.kind == TrapKind::Stopped {
+            // Only a consequence of what another task has met or will note.
+            return;
+        }
         // SAFETY: null asks for the current task, whose name the kernel keeps terminated.
         let name = unsafe { CStr::from_ptr(ffi::pcTaskGetName(ptr::null_mut())) };
         self.change(|progress| {
             if progress.trap.is_none() {
                 progress.trap = Some(trap);
+                progress.ended_at = counters::instructions();
                 for (place, byte) in progress.task.iter_mut().zip(name.to_bytes()) {
                     *place = *byte;
                 }
@@ -174,8 +194,7 @@ impl Running {
     }
 }
 
-/// Machine instructions a module's critical section may not hold the firmware for: it only excludes tasks of the module.
-/// Enters it; nests.
+/// Enters a critical section of the module, which excludes its other tasks and never the firmware. Nests.
 pub fn enter_critical(running: &Running) {
     // SAFETY: the mutex lives as long as the instance.
     unsafe { ffi::xQueueTakeMutexRecursive(running.critical(), ffi::PORT_MAX_DELAY) };
