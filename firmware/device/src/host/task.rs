@@ -5,7 +5,7 @@ use core::{ffi::CStr, ptr};
 use espb_format::contract::HandleKind;
 use espb_vm::{Stacks, Trap, TrapKind};
 
-use super::{Call, Registration, native, own};
+use super::{Call, Registration, native, own, queue};
 use crate::{
     console,
     instance::{self, Failure, end, objects, task as tasks},
@@ -76,22 +76,22 @@ fn own_task() -> Result<ffi::TaskHandle, Trap> {
 }
 
 fn delete(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
-    let current = tasks::ModuleTask::current().map_or(ptr::null_mut(), tasks::ModuleTask::handle);
-    match call.word(0) as ffi::TaskHandle {
-        other if !other.is_null() && other != current => {
-            end::doom(other);
-            Ok(DONE)
-        }
-        _ => {
-            let own = own_task()?;
-            objects::remove(HandleKind::Task, own as u32);
-            end::doom(own);
-            loop {
-                // SAFETY: suspends this task until the link task deletes it.
-                unsafe { ffi::vTaskSuspend(ptr::null_mut()) };
-            }
-        }
+    let own = tasks::ModuleTask::current().map_or(ptr::null_mut(), tasks::ModuleTask::handle);
+    let task = if call.word(0) == 0 { own_task()? } else { call.word(0) as ffi::TaskHandle };
+    if queue::holds_mutex(call.running, task) {
+        return Err(Trap::new(TrapKind::Host, Failure::MutexHeld as u32));
     }
+    if tasks::waits_on(task, HandleKind::StreamBuffer) {
+        // The kernel would notify the deleted task at the buffer's next use.
+        return Err(Trap::new(TrapKind::Host, Failure::InUse as u32));
+    }
+    objects::remove(HandleKind::Task, task as u32);
+    end::doom(task);
+    while task == own {
+        // SAFETY: suspends this task until the link task deletes it.
+        unsafe { ffi::vTaskSuspend(ptr::null_mut()) };
+    }
+    Ok(DONE)
 }
 
 fn set_priority(call: &mut Call<'_, '_>) -> Result<u64, Trap> {

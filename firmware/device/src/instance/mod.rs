@@ -45,6 +45,8 @@ pub enum Failure {
     InUse = 5,
     /// A callback did something that only tasks of the module may do.
     NotInCallback = 6,
+    /// A task that holds a mutex was to be deleted, which would leave the mutex to nobody.
+    MutexHeld = 7,
     /// An assertion of the kernel failed in a host function: codes from here on are this plus the line in its source.
     KernelAssertion = 0x1_0000,
 }
@@ -52,13 +54,14 @@ pub enum Failure {
 impl Failure {
     /// The failure in words.
     pub fn text(code: u32) -> &'static str {
-        const TEXTS: [&str; 6] = [
+        const TEXTS: [&str; 7] = [
             "there is no memory left",
             "the module has too many kernel objects",
             "the module has too many tasks",
             "a task function returned instead of calling vTaskDelete",
             "an object was deleted while another task waits on it",
             "a callback called a function that only tasks may call",
+            "a task was deleted that holds a mutex",
         ];
         (code as usize)
             .checked_sub(1)
