@@ -8,15 +8,13 @@ use crate::device::session::Figures;
 /// Shows the figures.
 pub fn show(reporter: Reporter, figures: &Figures) {
     let firmware = figures.firmware.unwrap_or_default();
-    let (start, end) = (figures.at_start.unwrap_or_default(), figures.at_end.unwrap_or_default());
-    let call = figures.call.unwrap_or_else(|| end.instructions.saturating_sub(start.instructions));
-    let vm_instructions = end.vm_instructions.saturating_sub(start.vm_instructions);
+    let end = figures.at_end.unwrap_or_default();
     if reporter.is_json() {
         return reporter.object(&json!({
             "reason": "stats",
             "virtual_cycles": end.cycles,
-            "instructions": { "boot": figures.boot, "load": figures.load, "call": call, "all": end.instructions },
-            "vm_instructions": vm_instructions,
+            "instructions": { "boot": figures.boot, "load": figures.load, "call": figures.call, "all": end.instructions },
+            "vm_instructions": end.vm_instructions,
             "memory": { "linear": figures.linear_memory, "overhead": figures.overhead, "free_heap": firmware.free_heap },
             "peak": { "heap": firmware.heap_peak, "linear_stack": firmware.linear_stack_peak, "shadow_stack": firmware.shadow_stack_peak },
             "native_stack_spare": firmware.native_stack_spare,
@@ -24,12 +22,13 @@ pub fn show(reporter: Reporter, figures: &Figures) {
             "ticks": firmware.ticks,
         }));
     }
-    let rows: [(&str, u64, &str); 14] = [
+    let rows = [
         ("virtual time", end.cycles, "cycles since reset"),
         ("boot", figures.boot, "machine instructions"),
         ("verify and load", figures.load, "machine instructions"),
-        ("call", call, "machine instructions of the whole chip"),
-        ("VM instructions", vm_instructions, "since the start of the call"),
+        ("call", figures.call.unwrap_or(0), "machine instructions of the whole chip, 0 where it did not end"),
+        ("since reset", end.instructions, "machine instructions"),
+        ("VM instructions", end.vm_instructions, ""),
         ("linear memory", figures.linear_memory.into(), "bytes"),
         ("instance beside it", figures.overhead.into(), "bytes"),
         ("heap peak", firmware.heap_peak.into(), "bytes"),

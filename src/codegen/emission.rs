@@ -10,7 +10,7 @@ use super::refusal::Lowered;
 use crate::ir::DebugLocation;
 use espb_format::instruction::{Instruction, range};
 use espb_format::opcode::Opcode;
-use espb_format::operand::Operand;
+use espb_format::operand::{MAX_SLOTS, Operand};
 
 /// Ends of the regions that constants point into.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,11 +28,23 @@ struct Emitter<'a> {
     items: Vec<Located>,
     location: Option<DebugLocation>,
     calls: usize,
+    /// Two slots behind the frame for exchanges, if there is room.
+    scratch: Option<u8>,
+}
+
+/// The code of a function and the slots of its frame.
+#[derive(Clone, Debug)]
+pub struct Emitted {
+    /// The code.
+    pub code: Code,
+    /// Slots of the frame.
+    pub slots: u8,
 }
 
 /// The code of a function whose blocks in `order` were allocated.
-pub fn emit(function: &Function, order: &[Block], allocation: &Allocation, regions: Regions) -> Lowered<Code> {
-    let mut emitter = Emitter { function, allocation, regions, items: Vec::new(), location: None, calls: 0 };
+pub fn emit(function: &Function, order: &[Block], allocation: &Allocation, regions: Regions) -> Lowered<Emitted> {
+    let scratch = Some(allocation.frame).filter(|frame| *frame <= MAX_SLOTS - 2);
+    let mut emitter = Emitter { function, allocation, regions, items: Vec::new(), location: None, calls: 0, scratch };
     let mut bodies: Vec<(Block, Vec<Located>)> = Vec::with_capacity(order.len());
     for block in order {
         for inst in &function.blocks[block.index()].insts {
@@ -54,7 +66,13 @@ pub fn emit(function: &Function, order: &[Block], allocation: &Allocation, regio
         emitter.terminator(&body.terminator, next, &forward);
         items.append(&mut emitter.items);
     }
-    layout::assemble(&laid, function.blocks.len())
+    let reads_scratch = |(item, _): &Located| match (item, scratch) {
+        (Item::Plain(instruction), Some(scratch)) => instruction.operands().any(|(operand, value)| operand.slots() > 0 && value >= i64::from(scratch)),
+        _ => false,
+    };
+    let used = laid.iter().flat_map(|(_, items)| items).any(reads_scratch);
+    let code = layout::assemble(&laid, function.blocks.len())?;
+    Ok(Emitted { code, slots: allocation.frame + if used { 2 } else { 0 } })
 }
 
 /// Where a jump to each block really leads: empty blocks pass it on.
@@ -172,7 +190,7 @@ impl Emitter<'_> {
     }
 
     fn copies(&mut self, copies: &[(u8, From)]) {
-        for step in sequence(copies) {
+        for step in sequence(copies, self.scratch) {
             match step {
                 Step::Op(instruction) => self.push(instruction),
                 Step::Const { slot, value } => self.constant(slot, value),

@@ -304,20 +304,4 @@ impl Terminator {
             Self::Return { .. } | Self::Unreachable => {}
         }
     }
-
-    /// Replaces each successor.
-    pub fn map_successors(&mut self, mut map: impl FnMut(Block) -> Block) {
-        match self {
-            Self::Jump(to) => *to = map(*to),
-            Self::Branch { if_true, if_false, .. } => {
-                *if_true = map(*if_true);
-                *if_false = map(*if_false);
-            }
-            Self::Switch { table, default, .. } => {
-                table.iter_mut().for_each(|block| *block = map(*block));
-                *default = map(*default);
-            }
-            Self::Return { .. } | Self::Unreachable => {}
-        }
-    }
 }

@@ -182,9 +182,9 @@ fn finish(mut function: machine::Function, name: String, signature: u16, regions
         let webs = coalesce::Webs::new(&function, &order, &mut liveness);
         match allocate::allocate(&function, &order, &liveness, &webs, &fixed)? {
             Outcome::Fits(allocation) => {
-                let code = emission::emit(&function, &order, &allocation, regions)?;
+                let emitted = emission::emit(&function, &order, &allocation, regions)?;
                 let linear_frame = module::linear_frame(function.frame)?;
-                return Ok(Body { name, signature, slots: allocation.frame, linear_frame, code });
+                return Ok(Body { name, signature, slots: emitted.slots, linear_frame, code: emitted.code });
             }
             Outcome::Spill(spilled) => spill::spill(&mut function, &order, &spilled, &mut fixed),
         }
@@ -201,3 +201,6 @@ fn missing(name: &str) -> Diagnostic {
         "name a function that the program defines, or link the file that does",
     )
 }
+
+#[cfg(test)]
+mod tests;

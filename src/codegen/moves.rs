@@ -39,8 +39,17 @@ fn joined(low: u32, high: u32) -> i64 {
     (u64::from(high) << 32 | u64::from(low)) as i64
 }
 
-/// Orders the copies. Targets are distinct.
-pub fn sequence(copies: &[(u8, From)]) -> Vec<Step> {
+/// Makes readers of `lanes` slots from `slot` on read those from `saved` on.
+fn redirect(pending: &mut [(u8, u8)], slot: u8, lanes: u8, saved: u8) {
+    for (_, from) in pending {
+        if *from >= slot && *from < slot + lanes {
+            *from = saved + (*from - slot);
+        }
+    }
+}
+
+/// Orders the copies. Targets are distinct; `scratch` and the slot behind it belong to nobody. Without it, exchanges go through exclusive or.
+pub fn sequence(copies: &[(u8, From)], scratch: Option<u8>) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut pending: Vec<(u8, u8)> = Vec::new();
     let mut rest = Vec::new();
@@ -79,18 +88,27 @@ pub fn sequence(copies: &[(u8, From)]) -> Vec<Step> {
             steps.push(op(Opcode::Move, &[to.into(), from.into()]));
             continue;
         }
-        // Only cycles are left: exchange two slots without a third.
-        let Some((to, from)) = pending.pop() else { break };
-        for (d, a, b) in [(to, to, from), (from, to, from), (to, to, from)] {
-            steps.push(op(Opcode::Xor, &[d.into(), a.into(), b.into()]));
-        }
-        readers[usize::from(from)] -= 1;
-        // What was in `to` is now in `from`, and the other way round.
-        for copy in &mut pending {
-            copy.1 = if copy.1 == to { from } else if copy.1 == from { to } else { copy.1 };
+        // Only cycles are left: one target is saved, and its readers read the saved value. A pair is saved at once.
+        let Some((to, from)) = pending.first().copied() else { break };
+        let pair = scratch.filter(|_| to < u8::MAX && from < u8::MAX && pending.contains(&(to + 1, from + 1)));
+        let lanes = if pair.is_some() { 2 } else { 1 };
+        match scratch {
+            Some(scratch) => {
+                steps.push(op(if lanes == 2 { Opcode::Move64 } else { Opcode::Move }, &[scratch.into(), to.into()]));
+                redirect(&mut pending, to, lanes, scratch);
+            }
+            None => {
+                for (d, a, b) in [(to, to, from), (from, to, from), (to, to, from)] {
+                    steps.push(op(Opcode::Xor, &[d.into(), a.into(), b.into()]));
+                }
+                pending.remove(0);
+                for copy in &mut pending {
+                    copy.1 = if copy.1 == to { from } else if copy.1 == from { to } else { copy.1 };
+                }
+                pending.retain(|(to, from)| to != from);
+            }
         }
         readers = [0; 256];
-        pending.retain(|(to, from)| to != from);
         pending.iter().for_each(|(_, from)| readers[usize::from(*from)] += 1);
     }
     rest.sort_unstable_by_key(|(to, _)| *to);

@@ -90,9 +90,7 @@ pub struct Figures {
     pub linear_memory: u32,
     /// RAM of the instance beside linear memory in bytes.
     pub overhead: u32,
-    /// Counts at the start of the call, where the device is emulated.
-    pub at_start: Option<Counters>,
-    /// Counts at its end.
+    /// Counts at the end of the run, where the device is emulated.
     pub at_end: Option<Counters>,
     /// What the firmware counted.
     pub firmware: Option<Stats>,
@@ -251,12 +249,8 @@ fn step(event: Event<'_>, figures: &mut Figures, counters: Option<Counters>) -> 
             figures.overhead = loaded.overhead;
             return Ok(Step::Other);
         }
-        Event::Started => {
-            figures.at_start = counters;
-            return Ok(Step::Other);
-        }
         Event::Stats(stats) => return Ok(Step::Stats(stats)),
-        Event::Stopped | Event::Pong { .. } => return Ok(Step::Other),
+        Event::Started | Event::Stopped | Event::Pong { .. } => return Ok(Step::Other),
         Event::Refused(refused) => End::Refused(RefusedStart { kind: refused.kind, offset: refused.offset, reason: refused.reason.into() }),
         Event::Exited(exited) => {
             figures.call = Some(exited.instructions);

@@ -11,7 +11,7 @@ use crate::codegen::refusal::Lowered;
 use crate::ir::{BinaryOp, FloatPredicate, InstructionKind, IntPredicate, Operand};
 use espb_format::opcode::Opcode;
 
-/// The relations that the machine has, each with its opposite.
+/// The relations that the machine has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Relation {
     Equal,
@@ -34,18 +34,6 @@ pub enum Test {
 }
 
 impl Relation {
-    fn opposite(self) -> Self {
-        use Relation::*;
-        match self {
-            Equal => NotEqual,
-            NotEqual => Equal,
-            LessSigned => GreaterEqualSigned,
-            GreaterEqualSigned => LessSigned,
-            LessUnsigned => GreaterEqualUnsigned,
-            GreaterEqualUnsigned => LessUnsigned,
-        }
-    }
-
     /// The branch with a register or an immediate on the right.
     pub fn branch(self, immediate: bool) -> Opcode {
         use Relation::*;
@@ -81,17 +69,6 @@ impl Relation {
             (GreaterEqualUnsigned, false) => (Opcode::SetLessUnsigned, true),
             (GreaterEqualSigned, true) => (Opcode::SetLessSignedImmediate, true),
             (GreaterEqualUnsigned, true) => (Opcode::SetLessUnsignedImmediate, true),
-        }
-    }
-}
-
-impl Test {
-    /// The opposite condition.
-    pub fn inverted(self) -> Self {
-        match self {
-            Test::Relation { relation, a, b } => Test::Relation { relation: relation.opposite(), a, b },
-            Test::NonZero { reg, inverted, boolean } => Test::NonZero { reg, inverted: !inverted, boolean },
-            Test::Known(value) => Test::Known(!value),
         }
     }
 }

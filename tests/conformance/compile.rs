@@ -1,0 +1,84 @@
+//! C and C++ to LLVM IR, through the same script that makes the fixtures, and the search for compilers.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::case::Case;
+use crate::root;
+
+/// The compilers at hand and the folders they need.
+pub struct Tools {
+    /// The kernel's header files.
+    kernel_include: PathBuf,
+    /// The compiler of the fixtures.
+    pub clang: (PathBuf, String),
+    /// Other clangs whose IR users have: those of Debian and of build/corpus/clang.
+    pub other_clangs: Vec<(PathBuf, String)>,
+}
+
+impl Tools {
+    /// Looks for them.
+    pub fn find() -> Result<Self, String> {
+        let clang = (PathBuf::from("clang-22"), String::from("clang-22"));
+        let mut other_clangs = Vec::new();
+        if Command::new("clang-19").arg("--version").output().is_ok() {
+            other_clangs.push((PathBuf::from("clang-19"), String::from("clang-19")));
+        }
+        let fetched = root().join("build/corpus/clang");
+        for entry in fs::read_dir(fetched).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            other_clangs.push((entry.path(), name));
+        }
+        other_clangs.sort();
+        Ok(Self { kernel_include: kernel_include()?, clang, other_clangs })
+    }
+
+    /// Compiles every file of a case to IR text in its folder.
+    pub fn to_ir(&self, case: &Case, folder: &Path) -> Result<Vec<PathBuf>, String> {
+        let mut outputs = Vec::new();
+        for (index, source) in case.program.sources.iter().enumerate() {
+            let name = source.path.file_stem().unwrap_or_default().to_string_lossy();
+            let output = folder.join(format!("{index:02}-{name}.ll"));
+            let mut command = Command::new(root().join("fixtures/compile"));
+            command.arg(&source.path).arg(&output);
+            command.env("CLANG", &case.compiler.0).env("KERNEL_INCLUDE", &self.kernel_include);
+            // The sources of others have their own opinion about warnings.
+            command.args(["-w", "-I", "fixtures/corpus/include", &format!("-{}", case.level)]);
+            command.arg(if case.debug { "-g" } else { "-g0" });
+            if source.path.extension().is_some_and(|extension| extension == "cpp") {
+                command.args(["-std=gnu++17", "-fno-exceptions", "-fno-rtti"]);
+            }
+            succeed(command.args(&source.options))?;
+            outputs.push(output);
+        }
+        Ok(outputs)
+    }
+}
+
+/// Where cargo has the crate that carries the kernel; asked once, because asking takes a while.
+fn kernel_include() -> Result<PathBuf, String> {
+    let manifest = root().join("firmware/device/Cargo.toml");
+    let arguments = ["metadata", "--format-version", "1", "--manifest-path"].map(OsStr::new);
+    let text = succeed(Command::new(env!("CARGO")).args(arguments).arg(manifest))?;
+    let metadata: Value = serde_json::from_str(&text).map_err(|error| format!("cargo metadata: {error}"))?;
+    let packages = metadata["packages"].as_array().into_iter().flatten();
+    packages
+        .filter(|package| package["name"] == "freertos-next")
+        .find_map(|package| Path::new(package["manifest_path"].as_str()?).parent())
+        .map(|folder| folder.join("FreeRTOS-Kernel/include"))
+        .ok_or_else(|| String::from("the crate freertos-next is not among the firmware's dependencies"))
+}
+
+/// Runs a command from the root of the repository; its stdout, or what it complained about.
+pub fn succeed(command: &mut Command) -> Result<String, String> {
+    let output = command.current_dir(root()).output().map_err(|error| format!("{command:?}: {error}"))?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(format!("{command:?}\n{}", String::from_utf8_lossy(&output.stderr)))
+    }
+}

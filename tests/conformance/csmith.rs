@@ -1,0 +1,75 @@
+//! Random programs: csmith with fixed seeds, every other one with floating point.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+
+use crate::case::{Case, Program, Source};
+use crate::compile::{Tools, succeed};
+use crate::options::Options;
+use crate::root;
+
+/// Sizes that fit the chip, in csmith's options.
+const SIZES: [&str; 12] = [
+    "--max-funcs", "6", "--max-block-depth", "4", "--max-block-size", "5", "--max-array-dim", "2",
+    "--max-array-len-per-dim", "8", "--max-expr-complexity", "8",
+];
+
+/// Natively: half of all programs take less than 10,000 instructions, some never end.
+const NATIVE_LIMIT: u64 = 3_000_000;
+
+/// Where `fixtures/corpus/fetch` puts csmith if it is not installed.
+fn csmith() -> Option<(PathBuf, PathBuf)> {
+    let fetched = root().join("build/corpus/debian/usr");
+    [fetched, PathBuf::from("/usr")]
+        .into_iter()
+        .map(|folder| (folder.join("bin/csmith"), folder.join("include/csmith")))
+        .find(|(program, include)| program.is_file() && include.is_dir())
+}
+
+/// The random programs that `options` ask for. None without csmith, unless everything is wanted.
+pub fn cases(options: &Options, tools: &Tools) -> Result<Vec<Case>, String> {
+    let Some((program, include)) = csmith() else {
+        let missing = "csmith is missing: `make corpus` fetches it";
+        return if options.all { Err(missing.into()) } else { eprintln!("conformance: {missing}; no random programs"); Ok(Vec::new()) };
+    };
+    let folder = root().join("build/conformance/csmith");
+    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let mut cases = Vec::new();
+    for seed in 1..=options.random {
+        let path = folder.join(format!("{seed}.c"));
+        let case = case(seed, &path, &include, tools);
+        if !options.wants(&case.name()) {
+            continue;
+        }
+        if !path.is_file() {
+            let mut command = Command::new(&program);
+            command.args(["--seed", &seed.to_string(), "--no-argc", "--concise"]).args(SIZES);
+            if seed % 2 == 0 {
+                command.arg("--float");
+            }
+            succeed(command.arg("--output").arg(&path))?;
+        }
+        cases.push(case);
+    }
+    Ok(cases)
+}
+
+fn case(seed: u32, path: &std::path::Path, include: &std::path::Path, tools: &Tools) -> Case {
+    let options = vec![String::from("-isystem"), include.display().to_string()];
+    let levels = ["Os", "O2", "O1", "O0"];
+    Case {
+        program: Arc::new(Program {
+            group: "random",
+            name: format!("csmith-{seed}"),
+            sources: vec![Source { path: path.to_owned(), options }],
+            entry: "main",
+            build: vec!["--stack".into(), "24K".into()],
+            native_limit: NATIVE_LIMIT,
+        }),
+        compiler: tools.clang.clone(),
+        level: levels[seed as usize / 2 % levels.len()],
+        debug: false,
+    }
+}

@@ -1,0 +1,63 @@
+//! The command line of the conformance test.
+
+use std::path::PathBuf;
+use std::thread;
+
+/// What to run.
+pub struct Options {
+    /// Everything, not only the part that belongs to `make test`.
+    pub all: bool,
+    /// How many random programs.
+    pub random: u32,
+    /// Where to write the report as JSON, an object a line.
+    pub json: Option<PathBuf>,
+    /// Cases at a time.
+    pub jobs: usize,
+    /// Build and run the native side alone, to work on the corpus.
+    pub native_only: bool,
+    /// Only cases whose name contains one of these; all if empty.
+    filters: Vec<String>,
+}
+
+impl Options {
+    /// Reads the arguments behind the program's name. Options of Rust's own test runner are not known here.
+    pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut options = Self {
+            all: false,
+            random: 60,
+            json: None,
+            jobs: thread::available_parallelism().map_or(1, usize::from),
+            native_only: false,
+            filters: Vec::new(),
+        };
+        let mut random = None;
+        let mut arguments = arguments;
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().ok_or_else(|| format!("{argument} wants a value"));
+            match argument.as_str() {
+                "--all" => options.all = true,
+                "--random" => random = Some(number(&value()?)?),
+                "--json" => options.json = Some(value()?.into()),
+                "--jobs" => options.jobs = number(&value()?)?.max(1) as usize,
+                "--native-only" => options.native_only = true,
+                _ if argument.starts_with('-') => {
+                    return Err(format!(
+                        "{argument} is unknown; there are --all, --random N, --json FILE, --jobs N, --native-only, and parts of names"
+                    ));
+                }
+                _ => options.filters.push(argument),
+            }
+        }
+        options.random = random.unwrap_or(if options.all { 1000 } else { options.random });
+        Ok(options)
+    }
+
+    /// Whether a case of this name was asked for.
+    pub fn wants(&self, name: &str) -> bool {
+        self.filters.is_empty() || self.filters.iter().any(|part| name.contains(part))
+    }
+}
+
+fn number(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| format!("{text} is no number"))
+}
