@@ -35,6 +35,8 @@ pub const TABLE: &[Registration] = &[
     native!("ulTaskGenericNotifyTake", ffi::ulTaskGenericNotifyTake),
     native!("xTaskGenericNotifyStateClear", ffi::xTaskGenericNotifyStateClear),
     native!("ulTaskGenericNotifyValueClear", ffi::ulTaskGenericNotifyValueClear),
+    own("usleep", |call| sleep(u64::from(call.word(0)))),
+    own("sleep", |call| sleep(u64::from(call.word(0)) * 1_000_000)),
     own("vPortYield", yield_now),
     own("vPortEnterCritical", enter_critical),
     own("vPortExitCritical", leave_critical),
@@ -125,6 +127,12 @@ fn stack_high_water_mark(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
     // SAFETY: the handle was checked, null is the caller.
     let words = unsafe { ffi::uxTaskGetStackHighWaterMark(call.word(0) as ffi::TaskHandle) };
     Ok(u64::from(words) * size_of::<u32>() as u64)
+}
+
+/// At least so many microseconds, in whole ticks.
+fn sleep(microseconds: u64) -> Result<u64, Trap> {
+    kernel::delay(u32::try_from(microseconds.div_ceil(1000)).unwrap_or(ffi::PORT_MAX_DELAY));
+    Ok(DONE)
 }
 
 fn yield_now(_: &mut Call<'_, '_>) -> Result<u64, Trap> {

@@ -21,6 +21,7 @@ use espb_vm::{Granule, Instance, Trap, TrapKind};
 use crate::{
     counters,
     kernel::{self, ffi},
+    native_call::Assertion,
 };
 
 /// Bytes of a task name that a report keeps.
@@ -92,6 +93,8 @@ pub struct Progress {
     pub trap: Option<Trap>,
     /// Name of the task in which that was.
     pub task: [u8; TASK_NAME],
+    /// The kernel's assertion behind the first `Failure::KernelAssertion`.
+    pub assertion: Option<Assertion>,
     /// The result was told to the host.
     pub told: bool,
     /// The chip's instruction counter at the start of the call.
@@ -169,6 +172,11 @@ impl Running {
             progress.ended_at = counters::instructions();
             progress.result = Some(result);
         });
+    }
+
+    /// A host call broke this rule of the kernel; the first one counts.
+    pub fn note_assertion(&self, assertion: Assertion) {
+        self.change(|progress| progress.assertion = progress.assertion.or(Some(assertion)));
     }
 
     /// The result was told to the host.
