@@ -60,7 +60,7 @@ pub fn doom(handle: ffi::TaskHandle) {
 /// Deletes the tasks that were given to [`doom`].
 pub fn reap() {
     while let Some(handle) = critical_section::with(|cs| DOOMED.borrow_ref_mut(cs).pop()) {
-        delete_task(handle);
+        console::while_idle(|| delete_task(handle as ffi::TaskHandle));
     }
 }
 
@@ -69,17 +69,14 @@ pub fn undeletable<R>(body: impl FnOnce() -> R) -> R {
     console::while_idle(body)
 }
 
-fn delete_task(handle: u32) {
-    let handle = handle as ffi::TaskHandle;
-    // A task must not go while it holds the console, which it would never give back.
-    console::while_idle(|| {
-        // SAFETY: the handle is of a living task of the module: it was on the list of objects until now.
-        unsafe {
-            let spare = ffi::uxTaskGetStackHighWaterMark(handle) * size_of::<u32>() as u32;
-            NATIVE_STACK_SPARE.store(NATIVE_STACK_SPARE.load(Ordering::Relaxed).min(spare), Ordering::Relaxed);
-            ffi::vTaskDelete(handle);
-        }
-    });
+/// Deletes a task of the module. The console is held: the task must not go while it holds it, and would never give it back.
+fn delete_task(handle: ffi::TaskHandle) {
+    // SAFETY: the handle is of a living task of the module: its state is still listed.
+    unsafe {
+        let spare = ffi::uxTaskGetStackHighWaterMark(handle) * size_of::<u32>() as u32;
+        NATIVE_STACK_SPARE.store(NATIVE_STACK_SPARE.load(Ordering::Relaxed).min(spare), Ordering::Relaxed);
+        ffi::vTaskDelete(handle);
+    }
     task::forget(handle);
 }
 
@@ -96,9 +93,12 @@ fn note_peaks(running: &'static Running) {
 /// Ends the instance: deletes its tasks and everything else that it owns, unbinds its callbacks, gives its memory back.
 pub fn end(running: &'static Running) {
     running.instance().stop();
-    while let Some(handle) = task::any_of_module() {
-        delete_task(handle as u32);
-    }
+    // In one go: this task does not block meanwhile, so no task of the module meets what a deleted one left, such as a mutex.
+    console::while_idle(|| {
+        while let Some(handle) = task::any_of_module() {
+            delete_task(handle);
+        }
+    });
     while objects::take(HandleKind::Task).is_some() {}
     critical_section::with(|cs| DOOMED.borrow_ref_mut(cs).clear());
     // A firmware task that is inside a callback leaves it at its next branch or call; one that blocks there is woken.

@@ -236,6 +236,13 @@ pub fn is_used(handle: u32) -> bool {
     any(|task| !ptr::eq(task, current) && task.uses.iter().any(|used| used.load(Ordering::Relaxed) == handle))
 }
 
+/// Whether the host call of task `handle` uses an object of this kind.
+pub fn waits_on(handle: ffi::TaskHandle, kind: HandleKind) -> bool {
+    any(|task| {
+        task.handle() == handle && task.uses.iter().any(|used| objects::owns(kind, used.load(Ordering::Relaxed)))
+    })
+}
+
 /// Whether a firmware task is inside the module just now.
 pub fn callback_in_progress() -> bool {
     any(|task| task.is_firmware() && task.context().is_some_and(|context| context.backtrace().next().is_some()))
