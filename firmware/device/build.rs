@@ -86,9 +86,6 @@ fn kernel_folder() -> Result<PathBuf, Box<dyn Error>> {
         .iter()
         .find(|package| package.name.as_str() == CARRIER)
         .ok_or_else(|| format!("crate {CARRIER} is not in the dependency graph of this package"))?;
-    let folder = carrier
-        .manifest_path
-        .parent()
-        .ok_or_else(|| format!("crate {CARRIER} has no folder"))?;
+    let folder = carrier.manifest_path.parent().ok_or_else(|| format!("crate {CARRIER} has no folder"))?;
     Ok(folder.join("FreeRTOS-Kernel").into_std_path_buf())
 }

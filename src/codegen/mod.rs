@@ -201,3 +201,6 @@ fn missing(name: &str) -> Diagnostic {
         "name a function that the program defines, or link the file that does",
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -175,7 +175,11 @@ impl<'a> Unit<'a> {
                 }
                 Err(expression())
             }
-            ConstantKind::Bytes(bytes) => bytes.get(index).map(|byte| Scalar::Bits(u64::from(*byte))).ok_or_else(expression),
+            ConstantKind::Bytes(bytes) => {
+                let leaf = abi::leaves(&self.module.types, constant.ty)?.get(index).copied().ok_or_else(expression)?;
+                let own = bytes.get(leaf.offset as usize..).and_then(|tail| tail.get(..leaf.store_size as usize)).ok_or_else(expression)?;
+                Ok(Scalar::Bits(own.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte))))
+            }
             ConstantKind::Zero => Ok(Scalar::Bits(0)),
             ConstantKind::Undef | ConstantKind::Poison => Ok(Scalar::Undefined),
             _ => self.scalar(constant),

@@ -89,9 +89,7 @@ pub fn on_interrupt() -> bool {
         let mut chunk = [0; 32];
         while let Ok(length @ 1..) = console.uart.read_buffered(&mut chunk) {
             // SAFETY: `chunk` holds `length` bytes; the only writer of this buffer is this handler.
-            unsafe {
-                ffi::xStreamBufferSendFromISR(console.received, chunk.as_ptr().cast(), length, &raw mut woken)
-            };
+            unsafe { ffi::xStreamBufferSendFromISR(console.received, chunk.as_ptr().cast(), length, &raw mut woken) };
         }
         link::wake_from_interrupt(&mut woken);
     });
@@ -100,8 +98,7 @@ pub fn on_interrupt() -> bool {
 
 /// Takes received bytes and returns how many were stored; does not wait. For the link task only.
 pub fn receive(buffer: &mut [u8]) -> usize {
-    let Some(received) =
-        critical_section::with(|cs| CONSOLE.borrow_ref(cs).as_ref().map(|console| console.received))
+    let Some(received) = critical_section::with(|cs| CONSOLE.borrow_ref(cs).as_ref().map(|console| console.received))
     else {
         return 0;
     };

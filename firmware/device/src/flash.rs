@@ -53,7 +53,9 @@ impl fmt::Display for FlashError {
             Self::NoSlot => f.write_str("the partition table has no module slot; flash the whole image again"),
             Self::TooLarge => f.write_str("the slot's partition is too large to be mapped"),
             Self::Header(error) => error.fmt(f),
-            Self::Length => f.write_str("the slot's header gives a length beyond the partition; flash the module again"),
+            Self::Length => {
+                f.write_str("the slot's header gives a length beyond the partition; flash the module again")
+            }
             Self::Checksum => f.write_str("the checksum of the slot is wrong; flash the module again"),
         }
     }

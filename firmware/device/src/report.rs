@@ -2,8 +2,8 @@
 
 use core::fmt::Write;
 
-use espb_link::event::{Event, Exited, Frame, MAX_BACKTRACE, MAX_TEXT, Refused, Trapped, Value};
 use espb_format::signature::{Signature, ValType};
+use espb_link::event::{Event, Exited, Frame, MAX_BACKTRACE, MAX_TEXT, Refused, Trapped, Value};
 use espb_vm::{Trap, TrapKind};
 
 use crate::{

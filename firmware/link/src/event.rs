@@ -181,7 +181,7 @@ pub struct Stats {
     pub ticks: u32,
     /// Free heap of the firmware.
     pub free_heap: u32,
-    /// The least free heap of the firmware since boot.
+    /// The least free heap of the firmware since the last load, or since boot.
     pub minimum_free_heap: u32,
     /// Native stack of module tasks that was never used, the least over all of them that ended or were looked at.
     pub native_stack_spare: u32,

@@ -61,7 +61,8 @@ pub fn encode<'b, M: Serialize>(message: &M, buffer: &'b mut [u8; MAX_FRAME]) ->
 /// Undoes COBS in place and checks the checksum; returns the length of the message at the start of `body`.
 pub fn open(body: &mut [u8]) -> Result<usize, FrameError> {
     let length = cobs::decode_in_place(body).map_err(|_| FrameError::Body)?;
-    let (message, checksum) = body.get(..length).and_then(<[u8]>::split_last_chunk::<CHECKSUM>).ok_or(FrameError::Body)?;
+    let (message, checksum) =
+        body.get(..length).and_then(<[u8]>::split_last_chunk::<CHECKSUM>).ok_or(FrameError::Body)?;
     if crc32(message) == u32::from_le_bytes(*checksum) { Ok(message.len()) } else { Err(FrameError::Checksum) }
 }
 

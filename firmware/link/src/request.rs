@@ -36,7 +36,7 @@ pub struct Start<'a> {
     pub call: Call<'a>,
     /// Its arguments. The entry gets them as `argc` and `argv`, so all must be text there.
     pub arguments: Vec<Argument<'a>, MAX_ARGUMENTS>,
-    /// VM instructions after which the instance traps; `None` sets no limit.
+    /// Taken backward branches and calls after which the instance traps; `None` sets no limit.
     pub fuel: Option<u64>,
     /// Leave the instance's tasks and timers running when the call returns.
     pub detached: bool,

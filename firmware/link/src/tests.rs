@@ -57,8 +57,12 @@ fn frames_and_text_share_a_line() {
 fn a_request_arrives_as_it_was_sent() {
     let request = Request::Start(Start {
         call: Call::Export("checksum"),
-        arguments: heapless::Vec::from_slice(&[Argument::Text("zero\0inside"), Argument::Integer(i64::MIN), Argument::Number(-0.5)])
-            .expect("three arguments"),
+        arguments: heapless::Vec::from_slice(&[
+            Argument::Text("zero\0inside"),
+            Argument::Integer(i64::MIN),
+            Argument::Number(-0.5),
+        ])
+        .expect("three arguments"),
         fuel: Some(1 << 40),
         detached: true,
     });

@@ -22,9 +22,8 @@ pub fn copy(call: &Call<'_, '_>, native: u32) -> Result<u64, Trap> {
     let known = critical_section::with(|cs| {
         COPIES.borrow_ref(cs).iter().find(|(original, _)| *original == native).map(|(_, copy)| *copy)
     });
-    let still_equal = |copy: u32| {
-        (0..).zip(bytes).all(|(at, expected)| byte(memory, copy.wrapping_add(at)) == Ok(*expected))
-    };
+    let still_equal =
+        |copy: u32| (0..).zip(bytes).all(|(at, expected)| byte(memory, copy.wrapping_add(at)) == Ok(*expected));
     if let Some(copy) = known.filter(|copy| still_equal(*copy)) {
         return Ok(copy.into());
     }

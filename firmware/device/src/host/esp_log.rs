@@ -12,9 +12,7 @@ use crate::{console, kernel::ffi};
 
 pub const TABLE: &[Registration] = &[
     own("esp_log_write", |call| write(call, Arguments::after(call.vm, 3))),
-    own("esp_log_writev", |call| {
-        write(call, Arguments::List { memory: call.vm.memory(), address: call.word(3) })
-    }),
+    own("esp_log_writev", |call| write(call, Arguments::List { memory: call.vm.memory(), address: call.word(3) })),
     own("esp_log_level_set", set_level),
     native!("esp_log_timestamp", ffi::xTaskGetTickCount),
     native!("esp_log_early_timestamp", ffi::xTaskGetTickCount),
@@ -34,7 +32,11 @@ fn set_level(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
 }
 
 fn write(call: &Call<'_, '_>, arguments: Arguments<'_, '_>) -> Result<u64, Trap> {
-    if call.word(0) <= LEVEL.load(Ordering::Relaxed) { stdio::print_formatted(call, call.word(2), arguments) } else { Ok(0) }
+    if call.word(0) <= LEVEL.load(Ordering::Relaxed) {
+        stdio::print_formatted(call, call.word(2), arguments)
+    } else {
+        Ok(0)
+    }
 }
 
 /// Names from ESP-IDF's `esp_err.h`.

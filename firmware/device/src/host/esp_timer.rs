@@ -78,6 +78,9 @@ fn create(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
     if call.running.instance().thunks().index(callback).is_none() {
         return Err(call.vm.violation(0, callback));
     }
+    if kernel::heap::is_short() {
+        return Ok(NO_MEMORY);
+    }
     if objects::is_full() {
         return Err(Trap::new(TrapKind::Host, Failure::TooManyObjects as u32));
     }

@@ -99,7 +99,12 @@ enum Length {
 }
 
 /// Formats; answers how many bytes went to the sink.
-pub fn format(memory: Memory<'_>, text: u32, arguments: &mut Arguments<'_, '_>, sink: &mut dyn Sink) -> Result<u32, Trap> {
+pub fn format(
+    memory: Memory<'_>,
+    text: u32,
+    arguments: &mut Arguments<'_, '_>,
+    sink: &mut dyn Sink,
+) -> Result<u32, Trap> {
     let mut output = Output { sink, count: 0, row: [0; ROW], filled: 0 };
     let mut at = text;
     let mut next = || {
@@ -123,7 +128,10 @@ pub fn format(memory: Memory<'_>, text: u32, arguments: &mut Arguments<'_, '_>, 
     }
 }
 
-fn parse(next: &mut dyn FnMut() -> Result<u8, Trap>, arguments: &mut Arguments<'_, '_>) -> Result<(Conversion, u8), Trap> {
+fn parse(
+    next: &mut dyn FnMut() -> Result<u8, Trap>,
+    arguments: &mut Arguments<'_, '_>,
+) -> Result<(Conversion, u8), Trap> {
     let mut conversion = Conversion::default();
     let mut byte = next()?;
     loop {
@@ -309,7 +317,14 @@ fn unsigned(conversion: &Conversion, arguments: &mut Arguments<'_, '_>) -> Resul
     })
 }
 
-fn integer(conversion: &Conversion, prefix: &[u8], value: u64, base: u64, upper: bool, output: &mut Output<'_>) -> Result<(), Trap> {
+fn integer(
+    conversion: &Conversion,
+    prefix: &[u8],
+    value: u64,
+    base: u64,
+    upper: bool,
+    output: &mut Output<'_>,
+) -> Result<(), Trap> {
     let mut digits = [0; 22];
     let mut start = digits.len();
     let mut rest = value;
@@ -409,7 +424,13 @@ fn float(conversion: &Conversion, letter: u8, value: f64, output: &mut Output<'_
     }
 }
 
-fn fixed(conversion: &Conversion, sign: &[u8], value: f64, precision: usize, output: &mut Output<'_>) -> Result<(), Trap> {
+fn fixed(
+    conversion: &Conversion,
+    sign: &[u8],
+    value: f64,
+    precision: usize,
+    output: &mut Output<'_>,
+) -> Result<(), Trap> {
     let point = conversion.alternate && precision == 0;
     let mut measure = Measure(usize::from(point));
     // Measuring never fails.
@@ -431,7 +452,8 @@ fn exponential(value: f64, precision: usize, upper: bool, strip: bool, alternate
     let _ = write!(text, "{value:.precision$e}");
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    let mantissa = if strip && mantissa.contains('.') { mantissa.trim_end_matches('0').trim_end_matches('.') } else { mantissa };
+    let mantissa =
+        if strip && mantissa.contains('.') { mantissa.trim_end_matches('0').trim_end_matches('.') } else { mantissa };
     let point = if alternate && !mantissa.contains('.') { "." } else { "" };
     let (letter, sign) = (if upper { 'E' } else { 'e' }, if exponent < 0 { '-' } else { '+' });
     let mut result = Digits::new();
@@ -439,10 +461,18 @@ fn exponential(value: f64, precision: usize, upper: bool, strip: bool, alternate
     result
 }
 
-fn general(conversion: &Conversion, sign: &[u8], value: f64, precision: usize, upper: bool, output: &mut Output<'_>) -> Result<(), Trap> {
+fn general(
+    conversion: &Conversion,
+    sign: &[u8],
+    value: f64,
+    precision: usize,
+    upper: bool,
+    output: &mut Output<'_>,
+) -> Result<(), Trap> {
     let strip = !conversion.alternate;
     let scientific = exponential(value, precision - 1, upper, false, false);
-    let exponent = scientific.split_once(['e', 'E']).and_then(|(_, exponent)| exponent.parse::<i32>().ok()).unwrap_or(0);
+    let exponent =
+        scientific.split_once(['e', 'E']).and_then(|(_, exponent)| exponent.parse::<i32>().ok()).unwrap_or(0);
     if exponent < -4 || exponent >= precision as i32 {
         let text = exponential(value, precision - 1, upper, strip, conversion.alternate);
         return output.padded(conversion, true, sign, text.len(), |output| output.put(text.as_bytes()));

@@ -2,7 +2,10 @@
 //! The same for every host function: no function is named here.
 
 use espb_format::{
-    contract::{Contract, Direction, Extent, Fate, Handle, HandleKind, HostContract, ImmetaEntries, ImmetaEntry, Param, Pointer, ResultMeaning},
+    contract::{
+        Contract, Direction, Extent, Fate, Handle, HandleKind, HostContract, ImmetaEntries, ImmetaEntry, Param,
+        Pointer, ResultMeaning,
+    },
     signature::Signature,
 };
 use espb_vm::{HostCall, Trap, TrapKind};
@@ -13,26 +16,43 @@ use crate::{
     kernel::{self, ffi},
 };
 
-/// What a checked call leaves to do afterwards.
+/// What a checked call leaves to do.
 pub struct Checked {
     result: ResultMeaning,
+    released: Option<(HandleKind, u32)>,
     uses_before: [u32; 2],
+}
+
+impl Checked {
+    /// Whether the call makes or unmakes an object without blocking, so that its task must not be deleted in between.
+    pub fn is_transition(&self) -> bool {
+        let creates = matches!(self.result, ResultMeaning::Handle { created: true, .. });
+        let kinds = [HandleKind::Queue, HandleKind::EventGroup, HandleKind::StreamBuffer];
+        creates || self.released.is_some_and(|(kind, _)| kinds.contains(&kind))
+    }
 }
 
 /// Checks the arguments. Nothing of the module runs meanwhile, so what was checked still holds for kernel objects when the call begins.
 pub fn check(call: &HostCall<'_>, host: &HostContract) -> Result<Checked, Trap> {
-    let mut checker = Checker { call, signature: Signature::decode(host.signature), uses: [0; 2], result: ResultMeaning::Value };
+    let mut checker = Checker {
+        call,
+        signature: Signature::decode(host.signature),
+        uses: [0; 2],
+        released: None,
+        result: ResultMeaning::Value,
+    };
     if !host.immeta.is_empty() || !host.cbmeta.is_empty() {
         kernel::without_switching(|| checker.check(host))?;
     }
     let uses_before = task::ModuleTask::current().map_or([0; 2], |task| task.note_uses(checker.uses));
-    Ok(Checked { result: checker.result, uses_before })
+    Ok(Checked { result: checker.result, released: checker.released, uses_before })
 }
 
 struct Checker<'c, 'a> {
     call: &'c HostCall<'a>,
     signature: Option<Signature>,
     uses: [u32; 2],
+    released: Option<(HandleKind, u32)>,
     result: ResultMeaning,
 }
 
@@ -97,7 +117,9 @@ impl Checker<'_, '_> {
                     Err(self.violation(position, value))
                 }
             }
-            Param::Format(_) => self.call.memory().string_length(value).map(|_| ()).map_err(|_| self.violation(position, value)),
+            Param::Format(_) => {
+                self.call.memory().string_length(value).map(|_| ()).map_err(|_| self.violation(position, value))
+            }
         }
     }
 
@@ -111,7 +133,9 @@ impl Checker<'_, '_> {
         let bytes = match pointer.extent {
             Extent::Const(bytes) => bytes,
             Extent::Arg { param, scale } => self.word_of(param).checked_mul(scale).ok_or_else(violation)?,
-            Extent::Product(left, right) => self.word_of(left).checked_mul(self.word_of(right)).ok_or_else(violation)?,
+            Extent::Product(left, right) => {
+                self.word_of(left).checked_mul(self.word_of(right)).ok_or_else(violation)?
+            }
             Extent::CString => memory.string_length(address).map_err(|_| violation())? + 1,
             Extent::CStringMax(limit) => self.string_within(address, self.word_of(limit)).ok_or_else(violation)?,
             Extent::Element(queue) => self.element_size(self.word_of(queue)).ok_or_else(violation)?,
@@ -130,7 +154,8 @@ impl Checker<'_, '_> {
             let value = memory.read_word(address.wrapping_add(member.offset.into())).map_err(|_| violation())?;
             match &member.meaning {
                 // What a structure's pointers refer to is given by other members, which these are not parameters for.
-                Param::Pointer(inner) if !matches!(inner.extent, Extent::Const(_) | Extent::CString | Extent::Region) => {}
+                Param::Pointer(inner)
+                    if !matches!(inner.extent, Extent::Const(_) | Extent::CString | Extent::Region) => {}
                 meaning => self.param(position, meaning, value)?,
             }
         }
@@ -148,7 +173,8 @@ impl Checker<'_, '_> {
 
     fn element_size(&self, queue: u32) -> Option<u32> {
         // SAFETY: the instance owns this queue, so it exists.
-        objects::owns(HandleKind::Queue, queue).then(|| unsafe { ffi::uxQueueGetQueueItemSize(queue as ffi::QueueHandle) })
+        objects::owns(HandleKind::Queue, queue)
+            .then(|| unsafe { ffi::uxQueueGetQueueItemSize(queue as ffi::QueueHandle) })
     }
 
     fn handle(&mut self, position: u8, handle: &Handle, value: u32) -> Result<(), Trap> {
@@ -164,10 +190,7 @@ impl Checker<'_, '_> {
             Fate::ReleasedWhen { param, value } => self.word_of(param) == u32::from(value),
         };
         if released {
-            if task::is_used(value) {
-                return Err(Trap::new(TrapKind::Host, Failure::InUse as u32));
-            }
-            objects::remove(handle.kind, value);
+            self.released = Some((handle.kind, value));
         } else if let Some(place) = self.uses.iter_mut().find(|place| **place == 0) {
             *place = value;
         }
@@ -175,14 +198,31 @@ impl Checker<'_, '_> {
     }
 }
 
+/// Takes a released object off the instance's list, just before the call that deletes it.
+pub fn release(checked: &Checked) -> Result<(), Trap> {
+    let Some((kind, handle)) = checked.released else { return Ok(()) };
+    // Both in one step: who is first deletes, and nobody begins to use what is about to go.
+    kernel::without_switching(|| {
+        if task::is_used(handle) || !objects::remove(kind, handle) {
+            return Err(Trap::new(TrapKind::Host, Failure::InUse as u32));
+        }
+        Ok(())
+    })
+}
+
 /// Registers what the call created and turns its result into the module's.
-pub fn settle(call: &Call<'_, '_>, checked: Checked, result: Result<u64, Trap>) -> Result<u64, Trap> {
+pub fn settle(call: &Call<'_, '_>, checked: &Checked, result: Result<u64, Trap>) -> Result<u64, Trap> {
     if let Some(task) = task::ModuleTask::current() {
         task.note_uses(checked.uses_before);
     }
     let result = result?;
     match checked.result {
         ResultMeaning::Handle { kind, created: true, .. } if result != 0 => {
+            if kernel::heap::is_short() {
+                // What is left is the firmware's own: to the module memory is exhausted.
+                super::delete_object(kind, result as u32);
+                return Ok(0);
+            }
             objects::add(kind, result as u32).map_err(|_| Trap::new(TrapKind::Host, Failure::TooManyObjects as u32))?;
         }
         ResultMeaning::Copied { .. } if result != 0 => return copies::copy(call, result as u32),

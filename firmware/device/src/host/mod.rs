@@ -2,9 +2,9 @@
 //! line in its group's table and one line in `hints/`. What a function may be given is said there, never here.
 
 mod copies;
-mod event;
 mod esp_log;
 mod esp_timer;
+mod event;
 mod format;
 mod marshal;
 mod math;
@@ -28,7 +28,7 @@ use espb_link::event::Refusal;
 use espb_vm::{Host, HostCall, HostFunction, Trap, TrapKind};
 
 use crate::{
-    instance::{Failure, Running, load::Refused, objects},
+    instance::{Failure, Running, end, load::Refused, objects},
     native_call,
 };
 
@@ -199,11 +199,14 @@ unsafe impl Host for DeviceHost {
         let (contract, action) = contract_at(vm.function).ok_or(missing)?;
         let checked = marshal::check(vm, contract)?;
         let mut call = Call { vm, running };
-        let result = match action {
-            Action::Native(function) => call.native(function, call.vm.arguments),
-            Action::Own(function) => function(&mut call),
+        let mut run = || {
+            let result = marshal::release(&checked).and_then(|()| match action {
+                Action::Native(function) => call.native(function, call.vm.arguments),
+                Action::Own(function) => function(&mut call),
+            });
+            marshal::settle(&call, &checked, result)
         };
-        marshal::settle(&call, checked, result)
+        if checked.is_transition() { end::undeletable(run) } else { run() }
     }
 
     fn critical(&self, body: &mut dyn FnMut()) {
@@ -211,21 +214,25 @@ unsafe impl Host for DeviceHost {
     }
 }
 
-/// Deletes what an instance without tasks still owns.
+/// Deletes an object that is on no list (any more) and that no task uses. Tasks are not deleted here.
+fn delete_object(kind: HandleKind, handle: u32) {
+    match kind {
+        HandleKind::EspTimer => esp_timer::delete(handle),
+        HandleKind::Timer => timer::delete(handle),
+        HandleKind::EventGroup => event::delete(handle),
+        HandleKind::StreamBuffer => stream::delete(handle),
+        HandleKind::Queue => queue::delete(handle),
+        HandleKind::Task | HandleKind::Nvs | HandleKind::File => {}
+    }
+}
+
+/// Deletes what an instance without tasks still owns: timers before what their callbacks may use.
 pub fn delete_objects() {
-    while let Some(handle) = objects::take(HandleKind::EspTimer) {
-        esp_timer::delete(handle);
-    }
-    while let Some(handle) = objects::take(HandleKind::Timer) {
-        timer::delete(handle);
-    }
-    while let Some(handle) = objects::take(HandleKind::EventGroup) {
-        event::delete(handle);
-    }
-    while let Some(handle) = objects::take(HandleKind::StreamBuffer) {
-        stream::delete(handle);
-    }
-    while let Some(handle) = objects::take(HandleKind::Queue) {
-        queue::delete(handle);
+    for kind in
+        [HandleKind::EspTimer, HandleKind::Timer, HandleKind::EventGroup, HandleKind::StreamBuffer, HandleKind::Queue]
+    {
+        while let Some(handle) = objects::take(kind) {
+            delete_object(kind, handle);
+        }
     }
 }

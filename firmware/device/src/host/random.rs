@@ -1,11 +1,12 @@
 //! Random numbers from the chip's generator.
 
-use espb_vm::Trap;
 use esp_hal::rng::Rng;
+use espb_vm::Trap;
 
 use super::{Call, Registration, own};
 
-pub const TABLE: &[Registration] = &[own("esp_random", |_| Ok(Rng::new().random().into())), own("esp_fill_random", fill)];
+pub const TABLE: &[Registration] =
+    &[own("esp_random", |_| Ok(Rng::new().random().into())), own("esp_fill_random", fill)];
 
 /// `esp_fill_random(buffer, length)`.
 fn fill(call: &mut Call<'_, '_>) -> Result<u64, Trap> {

@@ -39,7 +39,10 @@ pub fn print_formatted(call: &Call<'_, '_>, text: u32, mut arguments: Arguments<
     console::transaction(|output| format(call.vm.memory(), text, &mut arguments, output)).map(u64::from)
 }
 
-fn print<'a>(call: &mut Call<'_, 'a>, arguments: impl for<'c> FnOnce(&'c Call<'_, 'a>) -> Arguments<'c, 'a>) -> Result<u64, Trap> {
+fn print<'a>(
+    call: &mut Call<'_, 'a>,
+    arguments: impl for<'c> FnOnce(&'c Call<'_, 'a>) -> Arguments<'c, 'a>,
+) -> Result<u64, Trap> {
     print_formatted(call, call.word(0), arguments(call))
 }
 
@@ -109,10 +112,16 @@ impl Sink for Nowhere {
     }
 }
 
-fn bounded<'a>(call: &mut Call<'_, 'a>, arguments: impl for<'c> FnOnce(&'c Call<'_, 'a>) -> Arguments<'c, 'a>) -> Result<u64, Trap> {
+fn bounded<'a>(
+    call: &mut Call<'_, 'a>,
+    arguments: impl for<'c> FnOnce(&'c Call<'_, 'a>) -> Arguments<'c, 'a>,
+) -> Result<u64, Trap> {
     to_memory(call, call.word(1), call.word(2), arguments(call))
 }
 
-fn unbounded<'a>(call: &mut Call<'_, 'a>, arguments: impl for<'c> FnOnce(&'c Call<'_, 'a>) -> Arguments<'c, 'a>) -> Result<u64, Trap> {
+fn unbounded<'a>(
+    call: &mut Call<'_, 'a>,
+    arguments: impl for<'c> FnOnce(&'c Call<'_, 'a>) -> Arguments<'c, 'a>,
+) -> Result<u64, Trap> {
     to_memory(call, u32::MAX, call.word(1), arguments(call))
 }

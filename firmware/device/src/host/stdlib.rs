@@ -14,9 +14,7 @@ pub const TABLE: &[Registration] = &[
     own("calloc", |call| {
         Ok(call.running.instance().allocate_zeroed(call.word(0), call.word(1)).unwrap_or(NULL).into())
     }),
-    own("realloc", |call| {
-        Ok(call.running.instance().reallocate(call.word(0), call.word(1))?.unwrap_or(NULL).into())
-    }),
+    own("realloc", |call| Ok(call.running.instance().reallocate(call.word(0), call.word(1))?.unwrap_or(NULL).into())),
     own("free", |call| call.running.instance().release(call.word(0)).map(|()| 0)),
     own("vPortFree", |call| call.running.instance().release(call.word(0)).map(|()| 0)),
     own("exit", |call| Err(Trap::exit(call.word(0) as i32))),
@@ -166,7 +164,8 @@ fn random() -> u32 {
 /// `qsort(base, count, size, compare)`: heap sort, which needs no memory and no recursion.
 fn sort(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
     let [base, count, size] = [0, 1, 2].map(|slot| call.word(slot));
-    let callback = call.running.instance().thunks().index(call.word(3)).ok_or_else(|| call.vm.violation(3, call.word(3)))?;
+    let callback =
+        call.running.instance().thunks().index(call.word(3)).ok_or_else(|| call.vm.violation(3, call.word(3)))?;
     let memory = call.vm.memory();
     let context = call.vm.context();
     // Products stay within the array, which lies in memory.

@@ -58,7 +58,8 @@ fn create(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
     }
     let name = CStr::from_bytes_until_nul(&name).unwrap_or(c"module");
     let memory = call.vm.memory();
-    let started = |handle: ffi::TaskHandle| if created == 0 { Ok(()) } else { memory.write_word(created, handle as u32) };
+    let started =
+        |handle: ffi::TaskHandle| if created == 0 { Ok(()) } else { memory.write_word(created, handle as u32) };
     let work = tasks::Work::Body { callback, argument };
     match tasks::spawn(call.running, name, Stacks::Heap(stack), work, priority, started) {
         Ok(()) => Ok(ffi::PD_PASS as u64),

@@ -25,6 +25,12 @@ const DELETE: i32 = 5;
 pub fn delete(handle: u32) {
     // SAFETY: the instance owned the timer; the command waits until the timer task takes it.
     unsafe {
-        ffi::xTimerGenericCommandFromTask(handle as ffi::TimerHandle, DELETE, 0, core::ptr::null_mut(), ffi::PORT_MAX_DELAY)
+        ffi::xTimerGenericCommandFromTask(
+            handle as ffi::TimerHandle,
+            DELETE,
+            0,
+            core::ptr::null_mut(),
+            ffi::PORT_MAX_DELAY,
+        )
     };
 }

@@ -1,6 +1,6 @@
 //! Native code calls a function of the module: from a thunk into the current task's context.
 
-use espb_vm::{abi, Trap, TrapKind};
+use espb_vm::{Trap, TrapKind, abi};
 
 use super::{Failure, Running, task::ModuleTask};
 use crate::link;

@@ -31,7 +31,8 @@ static PEAKS: Mutex<RefCell<Peaks>> = Mutex::new(RefCell::new(Peaks { heap: 0, l
 static NATIVE_STACK_SPARE: AtomicU32 = AtomicU32::new(u32::MAX);
 
 /// Tasks that the link task shall delete.
-static DOOMED: Mutex<RefCell<heapless::Vec<u32, { objects::MAX_OBJECTS }>>> = Mutex::new(RefCell::new(heapless::Vec::new()));
+static DOOMED: Mutex<RefCell<heapless::Vec<u32, { objects::MAX_OBJECTS }>>> =
+    Mutex::new(RefCell::new(heapless::Vec::new()));
 
 /// Peaks of the running instance (of its ended tasks) or of the last one.
 pub fn peaks() -> Peaks {
@@ -63,6 +64,11 @@ pub fn reap() {
     }
 }
 
+/// Runs `body` in a task that nobody deletes meanwhile: deletions wait for the console, which it holds. `body` does not block.
+pub fn undeletable<R>(body: impl FnOnce() -> R) -> R {
+    console::while_idle(body)
+}
+
 fn delete_task(handle: u32) {
     let handle = handle as ffi::TaskHandle;
     // A task must not go while it holds the console, which it would never give back.
@@ -79,16 +85,21 @@ fn delete_task(handle: u32) {
 
 fn note_peaks(running: &'static Running) {
     let instance = running.instance();
-    let peaks = Peaks { heap: instance.heap_use().peak, linear_stack: instance.stack_peak(), shadow_stack: instance.shadow_peak() };
+    let peaks = Peaks {
+        heap: instance.heap_use().peak,
+        linear_stack: instance.stack_peak(),
+        shadow_stack: instance.shadow_peak(),
+    };
     critical_section::with(|cs| PEAKS.replace(cs, peaks));
 }
 
 /// Ends the instance: deletes its tasks and everything else that it owns, unbinds its callbacks, gives its memory back.
 pub fn end(running: &'static Running) {
     running.instance().stop();
-    while let Some(handle) = objects::take(HandleKind::Task) {
-        delete_task(handle);
+    while let Some(handle) = task::any_of_module() {
+        delete_task(handle as u32);
     }
+    while objects::take(HandleKind::Task).is_some() {}
     critical_section::with(|cs| DOOMED.borrow_ref_mut(cs).clear());
     // A firmware task that is inside a callback leaves it at its next branch or call; one that blocks there is woken.
     while task::callback_in_progress() {

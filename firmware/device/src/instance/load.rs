@@ -1,8 +1,8 @@
 //! From a module in flash to a running call: parse, verify, check contracts, instantiate, start the main task.
 //! Each refusal says why; a refused module leaves nothing behind.
 
-use alloc::{alloc::Layout as Block, boxed::Box};
-use core::{cell::Cell, fmt::Write, ptr};
+use alloc::boxed::Box;
+use core::{cell::Cell, fmt::Write, mem::MaybeUninit, ptr};
 
 use critical_section::Mutex;
 use espb_format::{
@@ -20,7 +20,7 @@ use super::{MAX_SLOTS, Progress, Running, largest_block, publish, task};
 use crate::{counters, host, kernel, kernel::ffi, thunk};
 
 /// Bytes of heap that an instance leaves to the firmware, for stacks of tasks (about 10 KB each) and kernel objects.
-const RESERVE: usize = 72 * 1024;
+const RESERVE: usize = 104 * 1024;
 /// Priority of the main task, as in ESP-IDF.
 const MAIN_PRIORITY: u32 = 1;
 
@@ -69,11 +69,12 @@ pub fn load(bytes: &'static [u8], start: &Start<'_>) -> Result<(&'static Running
     let layout = Layout::of(&module, available).map_err(refusal)?;
     let block = allocate(&layout)?;
     // SAFETY: the block was just allocated for this many granules and is freed in `end::free`, after the instance.
-    let instance = Instance::new(module, unsafe { &mut *block }, thunk::pool(), &host::DEVICE_HOST).map_err(|error| {
-        // SAFETY: the instance was not made, so nobody uses the block.
-        unsafe { free_block(block) };
-        refusal(error)
-    })?;
+    let instance =
+        Instance::new(module, unsafe { &mut *block }, thunk::pool(), &host::DEVICE_HOST).map_err(|error| {
+            // SAFETY: the instance was not made, so nobody uses the block.
+            unsafe { free_block(block) };
+            refusal(error)
+        })?;
     let mut running = Box::new(Running {
         instance: Some(instance),
         block,
@@ -123,10 +124,9 @@ pub fn begin(running: &'static Running) -> Result<(), Refused> {
 
 fn function_of(module: &Module<'_>, call: Call<'_>) -> Result<u16, Refused> {
     match call {
-        Call::Entry => module
-            .limits()
-            .entry
-            .ok_or_else(|| Refused::new(Refusal::Call, format_args!("the module has no entry; name an export with --call"))),
+        Call::Entry => module.limits().entry.ok_or_else(|| {
+            Refused::new(Refusal::Call, format_args!("the module has no entry; name an export with --call"))
+        }),
         Call::Export(name) => module
             .exports()
             .find(|export| export.name == name)
@@ -144,12 +144,15 @@ pub fn signature_of(module: &Module<'_>, function: u16) -> Result<Signature, Ref
 }
 
 fn allocate(layout: &Layout) -> Result<*mut [Granule], Refused> {
-    let none = || Refused::new(Refusal::Memory, format_args!("the heap has no block of {} bytes", layout.block));
     let granules = layout.granules();
-    let block = Block::array::<Granule>(granules).map_err(|_| none())?;
-    // SAFETY: a module's block is never empty: it has a padding granule.
-    let start = unsafe { alloc::alloc::alloc_zeroed(block) }.cast::<Granule>();
-    if start.is_null() { Err(none()) } else { Ok(ptr::slice_from_raw_parts_mut(start, granules)) }
+    let block = kernel::heap::allocate_at_end(granules * size_of::<Granule>()).cast::<Granule>();
+    if block.is_null() {
+        return Err(Refused::new(Refusal::Memory, format_args!("the heap has no block of {} bytes", layout.block)));
+    }
+    // SAFETY: the block has room for as many granules and the heap's alignment of 16, which is theirs.
+    unsafe { core::slice::from_raw_parts_mut(block.cast::<MaybeUninit<Granule>>(), granules) }
+        .fill(MaybeUninit::new(Granule::ZERO));
+    Ok(ptr::slice_from_raw_parts_mut(block, granules))
 }
 
 /// Frees an instance's block.
@@ -157,8 +160,8 @@ fn allocate(layout: &Layout) -> Result<*mut [Granule], Refused> {
 /// # Safety
 /// The block came from `allocate` and nobody uses it any more.
 pub(super) unsafe fn free_block(block: *mut [Granule]) {
-    // SAFETY: as the caller promises; the box has the layout that `allocate` asked for.
-    drop(unsafe { Box::from_raw(block) });
+    // SAFETY: as the caller promises.
+    unsafe { kernel::heap::free(block.cast()) };
 }
 
 fn refusal(error: LoadError) -> Refused {
@@ -173,7 +176,11 @@ fn refusal(error: LoadError) -> Refused {
 type Slots = heapless::Vec<u32, MAX_SLOTS>;
 
 /// `argc`, `argv`, `envp`: as many as the entry declares.
-fn entry_arguments(instance: &Instance<'_>, signature: &Signature, arguments: &[Argument<'_>]) -> Result<Slots, Refused> {
+fn entry_arguments(
+    instance: &Instance<'_>,
+    signature: &Signature,
+    arguments: &[Argument<'_>],
+) -> Result<Slots, Refused> {
     if signature.param_count() > 3 || signature.params().any(|param| param != ValType::I32) {
         return Err(Refused::new(
             Refusal::Call,
@@ -198,7 +205,11 @@ fn entry_arguments(instance: &Instance<'_>, signature: &Signature, arguments: &[
     Ok(slots)
 }
 
-fn export_arguments(instance: &Instance<'_>, signature: &Signature, arguments: &[Argument<'_>]) -> Result<Slots, Refused> {
+fn export_arguments(
+    instance: &Instance<'_>,
+    signature: &Signature,
+    arguments: &[Argument<'_>],
+) -> Result<Slots, Refused> {
     if signature.param_count() != arguments.len() {
         return Err(Refused::new(
             Refusal::Call,
@@ -209,7 +220,9 @@ fn export_arguments(instance: &Instance<'_>, signature: &Signature, arguments: &
     for (position, (param, argument)) in (1..).zip(signature.params().zip(arguments)) {
         let bits = match (param, *argument) {
             (ValType::I32, Argument::Text(text)) => copy_text(instance, text)?.into(),
-            (ValType::I32, Argument::Integer(value)) if (-(1 << 31)..1 << 32).contains(&value) => u64::from(value as u32),
+            (ValType::I32, Argument::Integer(value)) if (-(1 << 31)..1 << 32).contains(&value) => {
+                u64::from(value as u32)
+            }
             (ValType::I64, Argument::Integer(value)) => value as u64,
             (ValType::F32, Argument::Integer(value)) => u64::from((value as f32).to_bits()),
             (ValType::F64, Argument::Integer(value)) => (value as f64).to_bits(),
@@ -237,5 +250,8 @@ fn copy_text(instance: &Instance<'_>, text: &str) -> Result<u32, Refused> {
 }
 
 fn no_room() -> Refused {
-    Refused::new(Refusal::Memory, format_args!("the module's heap has no room for the arguments; build it with a larger --heap"))
+    Refused::new(
+        Refusal::Memory,
+        format_args!("the module's heap has no room for the arguments; build it with a larger --heap"),
+    )
 }

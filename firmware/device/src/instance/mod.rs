@@ -53,7 +53,7 @@ impl Failure {
     /// The failure in words.
     pub fn text(code: u32) -> &'static str {
         const TEXTS: [&str; 6] = [
-            "the firmware has no memory left for a task",
+            "there is no memory left",
             "the module has too many kernel objects",
             "the module has too many tasks",
             "a task function returned instead of calling vTaskDelete",

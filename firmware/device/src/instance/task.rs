@@ -59,15 +59,20 @@ static TASKS: Mutex<RefCell<Tasks>> = Mutex::new(RefCell::new(Tasks(heapless::Ve
 impl ModuleTask {
     fn new(running: &'static Running, stacks: Stacks, work: Work) -> Result<Box<Self>, Trap> {
         let words = running.instance().layout().shadow_stack as usize / size_of::<u32>();
-        let none = || Trap::new(TrapKind::Host, Failure::Memory as u32);
+        // The small block first: there is room for it (`heap::is_short`), whereas the shadow stack may well not fit.
+        let mut task = Box::new(Self {
+            context: None,
+            shadow: ptr::slice_from_raw_parts_mut(ptr::NonNull::dangling().as_ptr(), 0),
+            work,
+            handle: AtomicPtr::new(ptr::null_mut()),
+            uses: [AtomicU32::new(0), AtomicU32::new(0)],
+        });
         let mut shadow = alloc::vec::Vec::new();
-        shadow.try_reserve_exact(words).map_err(|_| none())?;
+        shadow.try_reserve_exact(words).map_err(|_| Trap::new(TrapKind::Host, Failure::Memory as u32))?;
         shadow.resize(words, 0);
-        let shadow: *mut [u32] = Box::into_raw(shadow.into_boxed_slice());
-        let handle = AtomicPtr::new(ptr::null_mut());
-        let mut task = Box::new(Self { context: None, shadow, work, handle, uses: [AtomicU32::new(0), AtomicU32::new(0)] });
+        task.shadow = Box::into_raw(shadow.into_boxed_slice());
         // SAFETY: the block is freed in `drop`, after the context; nobody else has the pointer.
-        task.context = Some(Context::new(running.instance(), unsafe { &mut *shadow }, stacks, MAX_ENTRIES)?);
+        task.context = Some(Context::new(running.instance(), unsafe { &mut *task.shadow }, stacks, MAX_ENTRIES)?);
         Ok(task)
     }
 
@@ -141,7 +146,7 @@ impl ModuleTask {
 impl Drop for ModuleTask {
     fn drop(&mut self) {
         self.context = None;
-        // SAFETY: the block came from `Box::into_raw`; the context that borrowed it is gone.
+        // SAFETY: the block came from `Box::into_raw` (or is empty); the context that borrowed it is gone.
         drop(unsafe { Box::from_raw(self.shadow) });
     }
 }
@@ -171,12 +176,21 @@ pub fn spawn(
         if objects::is_full() {
             return Err(Trap::new(TrapKind::Host, Failure::TooManyObjects as u32));
         }
+        if kernel::heap::is_short() {
+            return Err(Trap::new(TrapKind::Host, Failure::Memory as u32));
+        }
         let task = list(ModuleTask::new(running, stacks, work)?)?;
         let priority = priority.min(kernel::MODULE_PRIORITY_LIMIT);
         let Ok(handle) = kernel::spawn(body, name, NATIVE_STACK, task.as_ptr().cast(), priority) else {
             unlist(|listed| listed == task);
             return Err(Trap::new(TrapKind::Host, Failure::Memory as u32));
         };
+        if kernel::heap::is_short() {
+            // SAFETY: the task was just created and has not run.
+            unsafe { ffi::vTaskDelete(handle) };
+            unlist(|listed| listed == task);
+            return Err(Trap::new(TrapKind::Host, Failure::Memory as u32));
+        }
         // SAFETY: listed states live until the link task frees them, which cannot run now.
         unsafe { task.as_ref() }.handle.store(handle, Ordering::Relaxed);
         // There is room, as was seen above.
@@ -232,6 +246,20 @@ fn any(is_it: impl Fn(&ModuleTask) -> bool) -> bool {
     critical_section::with(|cs| TASKS.borrow_ref(cs).0.iter().any(|task| is_it(unsafe { task.as_ref() })))
 }
 
+/// Some task that the module created, or its main task.
+pub fn any_of_module() -> Option<ffi::TaskHandle> {
+    first(|task| !task.is_firmware())
+}
+
+fn first(is_it: impl Fn(&ModuleTask) -> bool) -> Option<ffi::TaskHandle> {
+    critical_section::with(|cs| {
+        let tasks = TASKS.borrow_ref(cs);
+        // SAFETY: listed states live; the list cannot change inside the critical section.
+        let mut states = tasks.0.iter().map(|task| unsafe { task.as_ref() });
+        states.find(|task| is_it(task)).map(ModuleTask::handle)
+    })
+}
+
 /// Frees the state of a task that was just deleted.
 pub fn forget(handle: ffi::TaskHandle) {
     // SAFETY: listed states live.
@@ -240,13 +268,7 @@ pub fn forget(handle: ffi::TaskHandle) {
 
 /// Frees the states of firmware tasks. None of them is inside the module.
 pub fn forget_firmware_tasks() {
-    loop {
-        let next = critical_section::with(|cs| {
-            // SAFETY: listed states live.
-            let states = || TASKS.borrow_ref(cs).0.iter().map(|task| unsafe { task.as_ref() }).find(|task| task.is_firmware()).map(ModuleTask::handle);
-            states()
-        });
-        let Some(handle) = next else { return };
+    while let Some(handle) = first(ModuleTask::is_firmware) {
         tls::set(handle, tls::MODULE_TASK, ptr::null_mut());
         forget(handle);
     }

@@ -79,6 +79,7 @@ unsafe extern "C" {
     pub fn pvPortMalloc(size: usize) -> *mut c_void;
     pub fn vPortFree(block: *mut c_void);
     pub fn xPortGetFreeHeapSize() -> usize;
+    pub fn xPortResetHeapMinimumEverFreeHeapSize();
     pub fn vPortGetHeapStats(stats: *mut HeapStats);
     pub fn xPortGetMinimumEverFreeHeapSize() -> usize;
 
@@ -136,12 +137,7 @@ unsafe extern "C" {
     pub fn xQueueCreateMutex(kind: u8) -> QueueHandle;
     pub fn xQueueCreateCountingSemaphore(most: UBaseType, initial: UBaseType) -> QueueHandle;
     pub fn vQueueDelete(queue: QueueHandle);
-    pub fn xQueueGenericSend(
-        queue: QueueHandle,
-        item: *const c_void,
-        wait: TickType,
-        position: BaseType,
-    ) -> BaseType;
+    pub fn xQueueGenericSend(queue: QueueHandle, item: *const c_void, wait: TickType, position: BaseType) -> BaseType;
     pub fn xQueueReceive(queue: QueueHandle, item: *mut c_void, wait: TickType) -> BaseType;
     pub fn xQueuePeek(queue: QueueHandle, item: *mut c_void, wait: TickType) -> BaseType;
     pub fn xQueueSemaphoreTake(queue: QueueHandle, wait: TickType) -> BaseType;
@@ -205,12 +201,7 @@ unsafe extern "C" {
         received: *const c_void,
     ) -> StreamBufferHandle;
     pub fn vStreamBufferDelete(buffer: StreamBufferHandle);
-    pub fn xStreamBufferSend(
-        buffer: StreamBufferHandle,
-        data: *const c_void,
-        length: usize,
-        wait: TickType,
-    ) -> usize;
+    pub fn xStreamBufferSend(buffer: StreamBufferHandle, data: *const c_void, length: usize, wait: TickType) -> usize;
     pub fn xStreamBufferIsFull(buffer: StreamBufferHandle) -> BaseType;
     pub fn xStreamBufferIsEmpty(buffer: StreamBufferHandle) -> BaseType;
     pub fn xStreamBufferReset(buffer: StreamBufferHandle) -> BaseType;
@@ -218,12 +209,7 @@ unsafe extern "C" {
     pub fn xStreamBufferBytesAvailable(buffer: StreamBufferHandle) -> usize;
     pub fn xStreamBufferSetTriggerLevel(buffer: StreamBufferHandle, level: usize) -> BaseType;
     pub fn xStreamBufferNextMessageLengthBytes(buffer: StreamBufferHandle) -> usize;
-    pub fn xStreamBufferReceive(
-        buffer: StreamBufferHandle,
-        data: *mut c_void,
-        length: usize,
-        wait: TickType,
-    ) -> usize;
+    pub fn xStreamBufferReceive(buffer: StreamBufferHandle, data: *mut c_void, length: usize, wait: TickType) -> usize;
     pub fn xStreamBufferSendFromISR(
         buffer: StreamBufferHandle,
         data: *const c_void,

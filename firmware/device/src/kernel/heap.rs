@@ -14,6 +14,10 @@ unsafe extern "C" {
 
 /// heap_5 aligns every block to portBYTE_ALIGNMENT.
 const ALIGNMENT: usize = 16;
+/// Bytes in one piece that modules leave to the firmware; a new module task's stack comes on top.
+const HEADROOM: usize = 4096;
+/// Bytes that heap_5 puts before each block.
+const HEADER: usize = 16;
 
 /// Gives the free RAM to the allocator. Call once, before anything allocates.
 ///
@@ -36,10 +40,41 @@ pub fn free_bytes() -> usize {
     unsafe { ffi::xPortGetFreeHeapSize() }
 }
 
-/// The smallest number of free bytes since start.
+/// The smallest number of free bytes since the last [`allocate_at_end`], or since boot.
 pub fn minimum_free_bytes() -> usize {
     // SAFETY: reads a counter.
     unsafe { ffi::xPortGetMinimumEverFreeHeapSize() }
+}
+
+/// Allocates at the end of the largest free block if there is more room than asked for: a large block that lives long then
+/// leaves the small ones room to grow towards it. Null if nothing is large enough. Free it with [`free`].
+/// [`minimum_free_bytes`] starts afresh.
+pub fn allocate_at_end(bytes: usize) -> *mut u8 {
+    super::without_switching(|| {
+        let filler = largest_free_block().saturating_sub(bytes.next_multiple_of(ALIGNMENT) + 2 * HEADER);
+        // SAFETY: plain calls of the allocator; the filler is not used and given back at once.
+        unsafe {
+            let filler = if filler == 0 { core::ptr::null_mut() } else { ffi::pvPortMalloc(filler) };
+            let block = ffi::pvPortMalloc(bytes);
+            ffi::vPortFree(filler);
+            ffi::xPortResetHeapMinimumEverFreeHeapSize();
+            block.cast()
+        }
+    })
+}
+
+/// Gives a block of [`allocate_at_end`] back.
+///
+/// # Safety
+/// The block came from there, nobody uses it and it is freed once.
+pub unsafe fn free(block: *mut u8) {
+    // SAFETY: as the caller promises.
+    unsafe { ffi::vPortFree(block.cast()) };
+}
+
+/// Whether so little memory is left that a module must get none of it: the firmware needs a few hundred bytes to go on.
+pub fn is_short() -> bool {
+    largest_free_block() < HEADROOM
 }
 
 /// Size of the largest free block, header included.

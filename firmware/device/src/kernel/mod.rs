@@ -37,9 +37,7 @@ pub fn spawn(
     let mut handle: TaskHandle = core::ptr::null_mut();
     let depth = (stack_bytes / size_of::<u32>()) as UBaseType;
     // SAFETY: the kernel copies the name; `handle` outlives the call; `body` follows the C calling convention.
-    let created = unsafe {
-        ffi::xTaskCreate(body, name.as_ptr(), depth, argument, priority, &raw mut handle)
-    };
+    let created = unsafe { ffi::xTaskCreate(body, name.as_ptr(), depth, argument, priority, &raw mut handle) };
     if created == ffi::PD_PASS { Ok(handle) } else { Err(OutOfMemory) }
 }
 
@@ -150,9 +148,7 @@ impl Mutex {
         let result = body();
         if locked {
             // SAFETY: this task holds the mutex.
-            let _: BaseType = unsafe {
-                ffi::xQueueGenericSend(self.0, core::ptr::null(), 0, ffi::QUEUE_SEND_TO_BACK)
-            };
+            let _: BaseType = unsafe { ffi::xQueueGenericSend(self.0, core::ptr::null(), 0, ffi::QUEUE_SEND_TO_BACK) };
         }
         result
     }

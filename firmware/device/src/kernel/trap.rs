@@ -85,9 +85,5 @@ extern "C" fn freertos_risc_v_application_exception_handler(cause: u32, next: u3
     unsafe { core::arch::asm!("csrr {}, mtval", out(reg) address) };
     // SAFETY: null asks for the current task, whose name the kernel keeps terminated.
     let name = unsafe { CStr::from_ptr(ffi::pcTaskGetName(core::ptr::null_mut())) };
-    panic!(
-        "CPU exception {cause} at {:#010x}, value {address:#010x}, in task {:?}",
-        next.wrapping_sub(4),
-        name
-    );
+    panic!("CPU exception {cause} at {:#010x}, value {address:#010x}, in task {:?}", next.wrapping_sub(4), name);
 }
