@@ -44,7 +44,7 @@ const MAX_ATTEMPTS: usize = 40;
 /// What the module is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Function to start with; `None` takes [`DEFAULT_ENTRY`] if it is there.
+    /// Function to start with, if any.
     pub entry: Option<String>,
     /// Functions to be called by name.
     pub exports: Vec<String>,
@@ -63,7 +63,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            entry: None,
+            entry: Some(DEFAULT_ENTRY.to_owned()),
             exports: Vec::new(),
             stack: DEFAULT_STACK,
             shadow_stack: DEFAULT_SHADOW_STACK,
