@@ -73,6 +73,7 @@ impl<'m> Converter<'m, '_> {
         let mut plain = self.signature_of(function).map_err(refused)?;
         plain.debug = function.subprogram(self.llvm).map(|node| self.subprogram(node));
         self.body(function, &mut plain)?;
+        super::atomics::expand(&mut self.module.types, &mut plain);
         Ok(plain)
     }
 
