@@ -18,13 +18,14 @@ FIXTURE_IR := $(patsubst fixtures/%,build/fixtures/%.ll,$(basename $(wildcard fi
 # Debian packages: LLVM as a static library for the translator; clang and lld for C; cmake, pkg-config and libclang for Unicorn;
 # venv for the check of the image with esptool.
 PACKAGES := build-essential llvm-22-dev libpolly-22-dev libzstd-dev zlib1g-dev libxml2-dev \
-	clang-22 lld-22 cmake pkg-config libclang-19-dev picolibc-riscv64-unknown-elf python3-venv
+	clang-22 lld-22 cmake pkg-config libclang-19-dev picolibc-riscv64-unknown-elf gcc-riscv64-unknown-elf \
+	python3-pip python3-venv
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
 # Cargo uses all cores by itself; the order of prerequisites below is meant.
 .NOTPARALLEL:
-.PHONY: help setup toolchain firmware build fixtures demo test bench image-info clean FORCE
+.PHONY: help setup toolchain firmware build fixtures demo test corpus conformance bench image-info clean FORCE
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -69,8 +70,15 @@ demo: setup build $(HELLO).ll ## the main job from nothing: hello_task.c compile
 	$(ESPB) build $(HELLO).ll -o $(HELLO).espb
 	$(ESPB) run --emulate $(CHIP) --for 5s $(HELLO).espb
 
-test: setup firmware fixtures image-info ## every test
+test: setup firmware fixtures image-info corpus ## every test
 	cargo test --release --workspace
+
+corpus: setup ## the sources of others for the conformance test, in build/corpus
+	@fixtures/corpus/fetch
+
+conformance: corpus firmware ## several hundred programs and 1,000 random ones, natively and as modules (docs/conformance.md)
+	@fixtures/corpus/fetch --clangs
+	cargo test --release --test conformance -- --all --json build/conformance.json
 
 bench: setup build fixtures ## the figures that the README states (ESPB_BLESS=1 writes them there)
 	cargo bench --quiet --bench figures

@@ -163,7 +163,7 @@ const THIRD_PARTY: &[ThirdParty] = &[
         drivers: &["zlib_driver.c"],
         folder: "zlib",
         files: &["adler32.c", "crc32.c", "deflate.c", "inffast.c", "inflate.c", "inftrees.c", "trees.c", "zutil.c"],
-        options: &["-DZ_SOLO", "-DDYNAMIC_CRC_TABLE"],
+        options: &["-DZ_SOLO"],
         build: &["--stack", "16K", "--heap", "48K"],
     },
     ThirdParty {

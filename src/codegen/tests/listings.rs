@@ -9,7 +9,7 @@ use espb_format::disassembler;
 fn listing(body: &str) -> String {
     let inputs = vec![Input { name: "test.ll".to_owned(), bytes: format!("{HEADER}{body}").into_bytes() }];
     let program = read(&Request { inputs, roots: vec!["f".to_owned()] }).unwrap_or_else(|all| panic!("{all:#?}"));
-    let options = Options { exports: vec!["f".to_owned()], strip: true, ..Options::default() };
+    let options = Options { entry: None, exports: vec!["f".to_owned()], strip: true, ..Options::default() };
     let module = generate(&program.module, &Silent, &options).unwrap_or_else(|all| panic!("{all:#?}"));
     let text = disassembler::module(&Module::parse(&module).expect("well-formed"));
     // Without offsets and the header, so that a change of one line is one line.

@@ -27,7 +27,8 @@ const PASS_THROUGH: [&str; 4] =
     ["llvm.ptr.annotation", "llvm.annotation", "llvm.launder.invariant.group", "llvm.strip.invariant.group"];
 
 /// Brings the code of unoptimised input into SSA form and tidies it.
-const UNOPTIMISED: &str = "sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,simplifycfg";
+/// A function that ends in a call of itself (`musttail`) becomes a loop, as in optimised input.
+const UNOPTIMISED: &str = "sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,simplifycfg,tailcallelim";
 /// Resolves what is only for optimisers, and splits vectors into scalars.
 const SCALAR: &str = "lower-constant-intrinsics,lower-expect,scalarizer<load-store>";
 

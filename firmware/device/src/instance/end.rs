@@ -34,17 +34,19 @@ static NATIVE_STACK_SPARE: AtomicU32 = AtomicU32::new(u32::MAX);
 static DOOMED: Mutex<RefCell<heapless::Vec<u32, { objects::MAX_OBJECTS }>>> =
     Mutex::new(RefCell::new(heapless::Vec::new()));
 
-/// Peaks of the running instance (of its ended tasks) or of the last one.
+/// Peaks of the running instance so far, or of the last one. For the link task.
 pub fn peaks() -> Peaks {
     if let Some(running) = Running::current() {
+        task::note_peaks();
         note_peaks(running);
     }
     critical_section::with(|cs| *PEAKS.borrow_ref(cs))
 }
 
-/// The least native stack that any deleted module task had left, in bytes; 0 before there was one.
+/// The least native stack that any module task had left, in bytes; 0 before there was one. For the link task.
 pub fn native_stack_spare() -> u32 {
-    match NATIVE_STACK_SPARE.load(Ordering::Relaxed) {
+    let ended = NATIVE_STACK_SPARE.load(Ordering::Relaxed);
+    match task::native_stack_spare().map_or(ended, |living| living.min(ended)) {
         u32::MAX => 0,
         spare => spare,
     }
@@ -71,12 +73,10 @@ pub fn undeletable<R>(body: impl FnOnce() -> R) -> R {
 
 /// Deletes a task of the module. The console is held: the task must not go while it holds it, and would never give it back.
 fn delete_task(handle: ffi::TaskHandle) {
+    let spare = task::native_stack_spare_of(handle);
+    NATIVE_STACK_SPARE.store(NATIVE_STACK_SPARE.load(Ordering::Relaxed).min(spare), Ordering::Relaxed);
     // SAFETY: the handle is of a living task of the module: its state is still listed.
-    unsafe {
-        let spare = ffi::uxTaskGetStackHighWaterMark(handle) * size_of::<u32>() as u32;
-        NATIVE_STACK_SPARE.store(NATIVE_STACK_SPARE.load(Ordering::Relaxed).min(spare), Ordering::Relaxed);
-        ffi::vTaskDelete(handle);
-    }
+    unsafe { ffi::vTaskDelete(handle) };
     task::forget(handle);
 }
 
