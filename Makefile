@@ -13,7 +13,7 @@ RUSTC_FOR_TARGET = $(or $(FIRMWARE_RUSTC),$(CURDIR)/build/toolchain/bin/rustc)
 # What compiles the fixtures; IR_FLAGS are added to the flags in fixtures/compile.
 CC_IR ?= clang-22
 IR_FLAGS ?=
-FIXTURE_IR := $(patsubst fixtures/%.c,build/fixtures/%.ll,$(wildcard fixtures/*/*.c))
+FIXTURE_IR := $(patsubst fixtures/%,build/fixtures/%.ll,$(basename $(wildcard fixtures/*/*.c fixtures/*/*.cpp)))
 
 # Debian packages: LLVM as a static library for the translator; clang and lld for C; cmake, pkg-config and libclang for Unicorn;
 # venv for the check of the image with esptool.
@@ -55,6 +55,10 @@ build: firmware ## the program espb, with the firmware in it: target/release/esp
 fixtures: $(FIXTURE_IR) ## the C programs in fixtures/ as LLVM IR, in build/fixtures
 
 build/fixtures/%.ll: fixtures/%.c fixtures/compile
+	@mkdir -p $(@D)
+	CLANG=$(CC_IR) fixtures/compile $< $@ -MMD -MF $(@:.ll=.d) -MT $@ $(IR_FLAGS)
+
+build/fixtures/%.ll: fixtures/%.cpp fixtures/compile
 	@mkdir -p $(@D)
 	CLANG=$(CC_IR) fixtures/compile $< $@ -MMD -MF $(@:.ll=.d) -MT $@ $(IR_FLAGS)
 

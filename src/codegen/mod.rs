@@ -104,11 +104,6 @@ pub fn signature(types: &TypeTable, ty: &FunctionType) -> Option<Signature> {
 pub fn generate(module: &Module, imports: &dyn ImportContracts, options: &Options) -> Result<Vec<u8>, Vec<Diagnostic>> {
     let mut diagnostics = Vec::new();
     let named = module::named(module, options, &mut diagnostics);
-    if !module.destructors.is_empty() {
-        diagnostics.push(
-            Refusal::unsupported("a destructor function", "clean up at the end of the entry; instances release what they own").anywhere(),
-        );
-    }
     let mut unit = Unit::new(module).map_err(|refusal| vec![refusal.anywhere()])?;
     let statics = statics::place(&mut unit).map_err(|refusal| vec![refusal.anywhere()])?;
     let regions = Regions { linear: unit.static_size, rodata: statics.rodata.len() as u32 };

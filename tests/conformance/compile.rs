@@ -49,9 +49,6 @@ impl Tools {
             // The sources of others have their own opinion about warnings.
             command.args(["-w", "-I", "fixtures/corpus/include", &format!("-{}", case.level)]);
             command.arg(if case.debug { "-g" } else { "-g0" });
-            if source.path.extension().is_some_and(|extension| extension == "cpp") {
-                command.args(["-std=gnu++17", "-fno-exceptions", "-fno-rtti"]);
-            }
             succeed(command.args(&source.options))?;
             outputs.push(output);
         }
