@@ -134,7 +134,7 @@ fn memory_accesses_keep_volatility_alignment_and_order() {
         "define i32 @f(ptr %p) {
           store volatile i32 7, ptr %p, align 2
           %v = load atomic i32, ptr %p acquire, align 4
-          %o = atomicrmw umax ptr %p, i32 %v seq_cst
+          %o = atomicrmw xor ptr %p, i32 %v seq_cst
           %pair = cmpxchg weak ptr %p, i32 %o, i32 %v acq_rel monotonic
           %r = extractvalue { i32, i1 } %pair, 0
           ret i32 %r
@@ -145,7 +145,7 @@ fn memory_accesses_keep_volatility_alignment_and_order() {
     assert!(matches!(kinds[1], InstructionKind::Load { ordering: Some(AtomicOrdering::Acquire), .. }));
     assert!(matches!(
         kinds[2],
-        InstructionKind::AtomicRmw { op: RmwOp::UMax, ordering: AtomicOrdering::SequentiallyConsistent, .. }
+        InstructionKind::AtomicRmw { op: RmwOp::Xor, ordering: AtomicOrdering::SequentiallyConsistent, .. }
     ));
     let InstructionKind::CompareExchange { weak, success, failure, .. } = kinds[3] else { panic!("{:?}", kinds[3]) };
     assert_eq!((*weak, *success, *failure), (true, AtomicOrdering::AcquireRelease, AtomicOrdering::Monotonic));
