@@ -205,7 +205,13 @@ impl Lower<'_, '_> {
     /// `to = a`, sign-extended from `bits` (33 to 64).
     pub fn sign_extend64_into(&mut self, to: VReg, a: Reg, bits: u32) {
         let high = a.vreg.lane(1);
-        self.sign_extend_into(to.lane(1), high, bits - 32);
+        if bits == 33 {
+            // Not a one-bit value of its own: its other bits are unspecified.
+            let top = self.with_imm(Opcode::ShiftLeftImmediate, high, 31);
+            self.op(Opcode::ShiftRightSignedImmediate, &[reg(to.lane(1)), reg(top), imm(31)]);
+        } else {
+            self.sign_extend_into(to.lane(1), high, bits - 32);
+        }
         self.set_lane(to.lane(0), Source::Lane(a.vreg.lane(0)));
     }
 

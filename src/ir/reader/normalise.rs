@@ -31,6 +31,9 @@ const UNOPTIMISED: &str = "sroa,early-cse<memssa>,simplifycfg,instcombine<no-ver
 /// Resolves what is only for optimisers, and splits vectors into scalars.
 const SCALAR: &str = "lower-constant-intrinsics,lower-expect,scalarizer<load-store>";
 
+/// Writes divisions and conversions of integers of more than 64 bits as loops of simpler operations.
+const WIDE: &str = "require<libcall-lowering-info>,function(expand-ir-insts<O1>),";
+
 /// Runs the passes; only `roots` stay visible from outside, or everything if there are none.
 pub(super) fn normalise(module: &mut Module<'_>, roots: &[String]) -> Result<(), Diagnostic> {
     let optnone = Attribute::kind_number("optnone");
@@ -58,7 +61,8 @@ pub(super) fn normalise(module: &mut Module<'_>, roots: &[String]) -> Result<(),
         // What only computed the conditions of dropped hints.
         function_passes.push("adce");
     }
-    let pipeline = format!("globaldce,function({}),globaldce,strip-dead-prototypes", function_passes.join(","));
+    let wide = if module.contains_wide_integers() { WIDE } else { "" };
+    let pipeline = format!("{wide}globaldce,function({}),globaldce,strip-dead-prototypes", function_passes.join(","));
     let machine = TargetMachine::riscv(TRIPLE, "generic-rv32", "+m,+a,+c").map_err(|message| failure(&message))?;
     module.run_passes(&pipeline, &machine).map_err(|message| failure(&message))
 }
