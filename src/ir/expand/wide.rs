@@ -1,6 +1,7 @@
 //! Arithmetic, comparisons and conversions of integers of 65 to 128 bits, on their low 64 bits and the rest.
 //!
-//! Must never hold: division, and conversions from and to floating point; LLVM's `expand-ir-insts` has written those with the rest.
+//! Must never hold: division, which LLVM's `expand-ir-insts` has written with the rest, and conversions from and to floating point, which are
+//! refused.
 
 use super::{Expanded, Expander, LOW_BITS, Shape, wide};
 use crate::ir::constant::{Constant, ConstantKind};

@@ -31,7 +31,7 @@ const UNOPTIMISED: &str = "sroa,early-cse<memssa>,simplifycfg,instcombine<no-ver
 /// Resolves what is only for optimisers, and splits vectors into scalars.
 const SCALAR: &str = "lower-constant-intrinsics,lower-expect,scalarizer<load-store>";
 
-/// Writes divisions and conversions of integers of more than 64 bits as loops of simpler operations.
+/// Writes divisions of integers of more than 64 bits as loops of simpler operations.
 const WIDE: &str = "require<libcall-lowering-info>,function(expand-ir-insts<O1>),";
 
 /// Runs the passes; only `roots` stay visible from outside, or everything if there are none.
