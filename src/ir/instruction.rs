@@ -195,7 +195,8 @@ pub enum AtomicOrdering {
     SequentiallyConsistent,
 }
 
-/// Operation of [`InstructionKind::AtomicRmw`]; F works on floating point.
+/// Operation of [`InstructionKind::AtomicRmw`]; F works on floating point. Of a finished module only those up to `Xor` are left: the
+/// reader makes loops of the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum RmwOp {
     Exchange,

@@ -5,6 +5,7 @@
 
 use crate::error::{FormatError, Reason};
 use crate::signature::Signature;
+use crate::thread_local::ThreadLocal;
 
 /// The first four bytes of a module.
 pub const MAGIC: [u8; 4] = *b"ESPB";
@@ -72,6 +73,8 @@ sections! {
     Data = 13, "data";
     /// Array of [`Relocation`] words, by ascending offset.
     Relocations = 14, "relocations";
+    /// [`ThreadLocal`], where the module has thread-local variables.
+    ThreadLocal = 15, "tls";
     /// Names of functions, NUL-terminated, in index order. Strippable.
     Names = 32, "names";
     /// Line table (specs/format.md). Strippable.
@@ -88,6 +91,7 @@ impl SectionKind {
         use SectionKind::*;
         match self {
             Limits => self::Limits::SIZE,
+            ThreadLocal => self::ThreadLocal::SIZE,
             Signatures | Imports | Functions => 8,
             Exports | Code | Relocations => 4,
             Callbacks | Constructors => 2,
@@ -296,6 +300,11 @@ impl<'a> Module<'a> {
         (self.section(SectionKind::Data).len() as u32 + self.limits.bss).next_multiple_of(LINEAR_UNIT)
     }
 
+    /// Its thread-local variables, if it has any.
+    pub fn thread_local(&self) -> Option<ThreadLocal> {
+        ThreadLocal::decode(self.section(SectionKind::ThreadLocal))
+    }
+
     fn elements(&self, kind: SectionKind) -> usize {
         self.section(kind).len() / kind.element_size()
     }
@@ -419,6 +428,9 @@ impl<'a> Module<'a> {
 
     fn check_tables(&mut self) -> Result<(), FormatError> {
         self.limits = self.check_limits()?;
+        if let Some(Err(reason)) = self.thread_local().map(|record| record.check(self.section(SectionKind::Data).len())) {
+            return fail(reason, self.section_offset(SectionKind::ThreadLocal) as usize);
+        }
         let at = |kind: SectionKind, index: usize| self.section_offset(kind) as usize + index * kind.element_size();
         for index in 0..self.signature_count() {
             if self.signature(index as u16).is_none() {
@@ -557,7 +569,7 @@ fn parse_sections(bytes: &[u8], count: usize) -> Result<[(u32, u32); SectionKind
         } else {
             usize::MAX
         };
-        let fixed = kind == SectionKind::Limits && size != Limits::SIZE;
+        let fixed = matches!(kind, SectionKind::Limits | SectionKind::ThreadLocal) && size != kind.element_size();
         if size == 0 || fixed || size % kind.element_size() != 0 || size > limit {
             return fail(Reason::SectionSize, place + 4);
         }

@@ -78,6 +78,7 @@ fn operand_text(module: &Module<'_>, operand: Operand, value: i64, at: u32) -> S
         Operand::StackAddress => format!("sp+{value}"),
         Operand::StaticAddress => format!("ram+{value}"),
         Operand::ConstantAddress => format!("ro+{value}"),
+        Operand::ThreadLocalAddress => format!("tls+{value}"),
         Operand::Target8 | Operand::Target16 | Operand::Target24 | Operand::Target32 => format!("{:04x}", (i64::from(at) + value) * 4),
         Operand::Function => function_name(module, value as u16),
         Operand::Import => module.import(value as u16).map_or_else(|| format!("import {value}"), |import| import.name.to_string()),

@@ -82,6 +82,8 @@ reasons! {
     Metadata = 22, "the metadata of an import is malformed";
     /// A field that must be zero is not.
     Reserved = 23, "a reserved field is not zero";
+    /// The template of the thread-local variables does not fit the data or its block.
+    ThreadLocal = 24, "the record of thread-local variables is malformed";
 }
 
 impl FormatError {

@@ -22,6 +22,7 @@ pub mod lines;
 pub mod opcode;
 pub mod operand;
 pub mod signature;
+pub mod thread_local;
 pub mod verifier;
 #[cfg(any(test, feature = "std"))]
 pub mod writer;

@@ -49,6 +49,7 @@ macro_rules! for_each_opcode {
             "if b = 0 then d = a" MoveIfZero 0x0c "movz" [X32 R32 R32] Next;
             "if b ≠ 0 then d = a" MoveIfNonZero64 0x0d "movnz64" [X64 R64 R32] Next;
             "if b = 0 then d = a" MoveIfZero64 0x0e "movz64" [X64 R64 R32] Next;
+            "d = start of the task's block of thread-local variables + i; the first in a task makes the block, and traps where the heap has no room" ThreadLocalAddress 0x0f "adtls" [W32 ThreadLocalAddress] Next;
 
             "d = a + b" Add 0x10 "add" [W32 R32 R32] Next;
             "d = a − b" Sub 0x11 "sub" [W32 R32 R32] Next;
@@ -244,6 +245,8 @@ macro_rules! for_each_opcode {
             "returns nothing" Return 0xe5 "ret" [] Leave;
             "returns a" ReturnValue 0xe6 "ret32" [R32] Leave;
             "returns a" ReturnValue64 0xe7 "ret64" [R64] Leave;
+            "writes three words about this place to a; d = 0, and again when longjmp comes back here" SetJump 0xe8 "setjmp" [W32 R32] Next;
+            "goes back to the setjmp that wrote the words at a, whose d becomes b, or 1 if b = 0; traps where that place is gone" LongJump 0xe9 "longjmp" [R32 R32] Leave;
         }
     };
 }

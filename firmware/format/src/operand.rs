@@ -88,6 +88,8 @@ pub enum Operand {
     StaticAddress,
     /// Unsigned 16-bit byte offset of an address in constant data (its end included).
     ConstantAddress,
+    /// Unsigned 16-bit byte offset of an address in the task's thread-local block (its end included).
+    ThreadLocalAddress,
     /// Branch distance in words from this instruction, signed 8-bit.
     Target8,
     /// The same, 16-bit.
@@ -118,7 +120,7 @@ impl Operand {
         use Operand::*;
         match self {
             W32 | W64 | R32 | R64 | X32 | X64 | I8 | U8 | Shift32 | Shift64 | Displacement(_) | Target8 | Window | TrapCode => Field::Byte,
-            I16 | Stack(_) | Static(_) | StackAddress | StaticAddress | ConstantAddress | Target16 | Function | Import | Callback
+            I16 | Stack(_) | Static(_) | StackAddress | StaticAddress | ConstantAddress | ThreadLocalAddress | Target16 | Function | Import | Callback
             | TableLength => Field::Half,
             Target24 => Field::Whole,
             I32 | Target32 => Field::Wide,

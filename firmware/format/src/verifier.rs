@@ -118,6 +118,9 @@ impl FunctionCheck<'_, '_> {
             Operand::StackAddress => holds(value <= frame, Reason::Displacement),
             Operand::StaticAddress => holds(value <= statics, Reason::Displacement),
             Operand::ConstantAddress => holds(value <= constants, Reason::Displacement),
+            Operand::ThreadLocalAddress => {
+                holds(self.module.thread_local().is_some_and(|record| value <= i64::from(record.size)), Reason::Displacement)
+            }
             Operand::Target8 | Operand::Target16 | Operand::Target24 | Operand::Target32 => self.target(at, value),
             Operand::Function => holds((value as usize) < self.module.function_count(), Reason::Index),
             Operand::Import => holds((value as usize) < self.module.import_count(), Reason::Index),

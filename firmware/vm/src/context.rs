@@ -49,6 +49,8 @@ pub struct Context<'i> {
     stack_low: u32,
     stack_high: u32,
     stacks: Stacks,
+    /// Address of the block of thread-local variables; 0 before its first use.
+    thread_block: Cell<u32>,
     most_entries: u8,
     entries: Cell<u8>,
     /// Instruction at which the task left the interpreter (or will enter it).
@@ -99,6 +101,7 @@ impl<'i> Context<'i> {
             stack_low,
             stack_high: stack_low + size,
             stacks,
+            thread_block: Cell::new(0),
             most_entries,
             entries: Cell::new(0),
             pc: Cell::new(program.code(0)),
@@ -225,7 +228,25 @@ impl<'i> Context<'i> {
 
     /// Byte offset of the current frame pointer in the shadow stack.
     pub(crate) fn frame_offset(&self) -> u32 {
-        (self.fp.get().addr() - self.shadow.addr()) as u32
+        self.offset_of(self.fp.get())
+    }
+
+    /// Byte offset of a frame pointer of this context in the shadow stack.
+    pub(crate) fn offset_of(&self, fp: *mut u8) -> u32 {
+        (fp.addr() - self.shadow.addr()) as u32
+    }
+
+    /// Address of this task's block of thread-local variables, which the first use makes.
+    pub(crate) fn thread_block(&self) -> Result<u32, Trap> {
+        if self.thread_block.get() == 0 {
+            // Verified code asks for it only where the module has such variables.
+            let Some(record) = self.module().thread_local() else { return Ok(0) };
+            let none = Trap::new(TrapKind::ThreadLocal, record.size);
+            let block = self.instance.allocate_zeroed(1, record.size).ok_or(none)?;
+            self.instance.memory().copy(block, self.instance.linear_address() + record.template, record.initialised)?;
+            self.thread_block.set(block);
+        }
+        Ok(self.thread_block.get())
     }
 
     /// A word of the shadow stack; 0 past its end.
@@ -296,6 +317,12 @@ impl<'i> Context<'i> {
         }
     }
 
+    /// Records how much of its stacks this context has used so far, for [`Instance::stack_peak`] and [`Instance::shadow_peak`].
+    /// It does so by itself when it ends.
+    pub fn note_peaks(&self) {
+        self.instance.note_peaks(self.stack_peak(), self.shadow_peak());
+    }
+
     /// Highest use of this context's linear stack so far, in bytes: down to the lowest byte that is not zero.
     pub fn stack_peak(&self) -> u32 {
         let memory = self.instance.memory();
@@ -313,8 +340,10 @@ impl<'i> Context<'i> {
 
 impl Drop for Context<'_> {
     fn drop(&mut self) {
-        self.instance.note_peaks(self.stack_peak(), self.shadow_peak());
+        self.note_peaks();
         self.instance.return_fuel(self.fuel.get());
+        // As for the stack below: a module that freed the block has only itself to blame.
+        let _ = self.instance.release(self.thread_block.get());
         match self.stacks {
             Stacks::Main => self.instance.return_main_stack(),
             // A module that freed its own task's stack has already trapped for it or will when it uses the block; nothing is left to do.

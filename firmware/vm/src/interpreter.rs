@@ -11,6 +11,7 @@ use espb_format::opcode::Opcode;
 use crate::access;
 use crate::context::Context;
 use crate::cursor::Cursor;
+use crate::jump;
 use crate::link::Link;
 use crate::slow;
 use crate::trap::{Trap, TrapKind};
@@ -30,14 +31,13 @@ mod code {
 #[rustfmt::skip]
 macro_rules! undefined {
     () => {
-        0x0f
-            | 0x43 | 0x44 | 0x45 | 0x46 | 0x47
+        0x43 | 0x44 | 0x45 | 0x46 | 0x47
             | 0x65 | 0x66 | 0x67
             | 0x8c | 0x8d | 0x8e | 0x8f
             | 0xb6 | 0xb7 | 0xb8 | 0xb9 | 0xba | 0xbb | 0xbc | 0xbd | 0xbe | 0xbf
             | 0xcf | 0xd0 | 0xd1 | 0xd2
             | 0xdf
-            | 0xe8 | 0xe9 | 0xea | 0xeb | 0xec | 0xed | 0xee | 0xef | 0xf0 | 0xf1 | 0xf2 | 0xf3
+            | 0xea | 0xeb | 0xec | 0xed | 0xee | 0xef | 0xf0 | 0xf1 | 0xf2 | 0xf3
             | 0xf4 | 0xf5 | 0xf6 | 0xf7 | 0xf8 | 0xf9 | 0xfa | 0xfb | 0xfc | 0xfd | 0xfe | 0xff
     };
 }
@@ -263,6 +263,7 @@ pub(crate) fn interpret(context: &Context<'_>) -> Result<(), Trap> {
                 }
                 next!(1);
             }
+            code::ThreadLocalAddress => step!(at.write(checked!(slow::thread_local(context, at)))),
 
             code::Add => step!(at.words(|a, b| a.wrapping_add(b))),
             code::Sub => step!(at.words(|a, b| a.wrapping_sub(b))),
@@ -512,6 +513,12 @@ pub(crate) fn interpret(context: &Context<'_>) -> Result<(), Trap> {
             code::ReturnValue64 => {
                 at.write_pair(0, at.read64::<1>());
                 leave!()
+            }
+            code::SetJump => step!(checked!(jump::set(context, at, sp))),
+            code::LongJump => {
+                pay!();
+                (at, sp) = checked!(jump::long(context, at));
+                end!()
             }
         }
     };

@@ -9,9 +9,9 @@ use crate::layout::Granule;
 use crate::trap::{Trap, TrapKind};
 
 /// A trap's kind and value.
-type Failure = (TrapKind, u32);
+pub(crate) type Failure = (TrapKind, u32);
 
-fn failure(trap: Trap) -> Failure {
+pub(crate) fn failure(trap: Trap) -> Failure {
     (trap.kind, trap.value)
 }
 
@@ -96,11 +96,21 @@ pub(crate) fn stack_allocate(context: &Context<'_>, sp: u32, size: u32) -> Resul
 #[inline(never)]
 pub(crate) fn stack_restore(context: &Context<'_>, at: Cursor) -> Result<u32, Failure> {
     let wanted = at.read::<1>();
+    if is_own_stack_pointer(context, at, wanted) { Ok(wanted) } else { Err((TrapKind::StackPointer, wanted)) }
+}
+
+/// Whether the linear stack pointer can have had this value in the call whose frame and function the cursor has.
+pub(crate) fn is_own_stack_pointer(context: &Context<'_>, at: Cursor, wanted: u32) -> bool {
     let entry = at.link().1;
     let frame = context
         .module()
         .function_at(context.program().word_of(at.pc()))
         .map_or(0, |index| context.program().function(index).linear_frame());
-    let fits = wanted >= context.stack_limit() && wanted <= entry - frame && wanted.is_multiple_of(Granule::SIZE);
-    if fits { Ok(wanted) } else { Err((TrapKind::StackPointer, wanted)) }
+    wanted >= context.stack_limit() && wanted <= entry - frame && wanted.is_multiple_of(Granule::SIZE)
+}
+
+/// The address that `adtls` names.
+#[inline(never)]
+pub(crate) fn thread_local(context: &Context<'_>, at: Cursor) -> Result<u32, Failure> {
+    context.thread_block().map(|block| block.wrapping_add(at.half().into())).map_err(failure)
 }

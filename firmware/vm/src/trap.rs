@@ -69,6 +69,10 @@ kinds! {
     IllegalInstruction = 19, "the module's code is damaged";
     /// The host could not do what an import asks for; the value is the host's own code.
     Host = 20, "a host function failed in a way the module cannot handle";
+    /// The heap has no room for a task's thread-local variables; the value is their size.
+    ThreadLocal = 21, "the heap has no room for the task's thread-local variables";
+    /// longjmp to a setjmp whose function has returned, or of another task; the value is the address of the jmp_buf.
+    LongJump = 22, "longjmp to a place that is gone";
 }
 
 /// An instance's end: the reason and, once the interpreter has filled it in, the place.
@@ -123,7 +127,8 @@ impl fmt::Display for Trap {
             | TrapKind::StackPointer
             | TrapKind::IndirectCall
             | TrapKind::IndirectSignature
-            | TrapKind::HeapMisuse => write!(f, ": {:#010x}", self.value),
+            | TrapKind::HeapMisuse
+            | TrapKind::LongJump => write!(f, ": {:#010x}", self.value),
             TrapKind::Contract => {
                 write!(f, ": argument {} of import {} is {:#x}", self.argument, self.import, self.value)
             }

@@ -161,6 +161,11 @@ fn wide_integers_compute_in_two_parts() {
         for op in ["add", "sub", "mul", "and", "or", "xor", "udiv", "sdiv", "urem", "srem"] {
             program.function(&ty, &ty, &format!("%r = {op} {ty} %a, %b"), &operands);
         }
+        for op in ["udiv", "sdiv", "urem", "srem"] {
+            for power in [1u128, 8, 1 << 63, 1 << 64] {
+                program.function(&ty, &ty, &format!("%x = xor {ty} %a, %b\n  %r = {op} {ty} %x, {power}"), &operands);
+            }
+        }
         for op in ["shl", "lshr", "ashr"] {
             for by in [0, 1, 31, 63, 64] {
                 program.function(&ty, &ty, &format!("%x = xor {ty} %a, %b\n  %r = {op} {ty} %x, {by}"), &operands);

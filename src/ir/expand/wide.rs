@@ -37,9 +37,48 @@ impl Expander<'_> {
                 let by = self.part(rhs, 0);
                 self.wide_shift(rest, op, lhs, &by)?
             }
-            _ => return Err(wide("a division", bits)),
+            BinaryOp::UDiv | BinaryOp::URem | BinaryOp::SDiv | BinaryOp::SRem => return self.wide_quotient(bits, ty, op, lhs, rhs),
+            _ => return Err(wide("an operation", bits)),
         };
         Ok(self.gather(ty, vec![low, high]))
+    }
+
+    /// A division by a power of two; all others are loops already.
+    fn wide_quotient(&mut self, bits: u32, ty: TypeId, op: BinaryOp, lhs: &Operand, rhs: &Operand) -> Expanded<Operand> {
+        let divisor = match rhs {
+            Operand::Constant(Constant { kind: ConstantKind::Aggregate(parts), .. }) => match parts.as_slice() {
+                [Constant { kind: ConstantKind::Int(low), .. }, Constant { kind: ConstantKind::Int(high), .. }] => low | high << LOW_BITS,
+                _ => 0,
+            },
+            _ => 0,
+        };
+        let signed = matches!(op, BinaryOp::SDiv | BinaryOp::SRem);
+        let power = divisor.trailing_zeros();
+        if !divisor.is_power_of_two() || signed && power == bits - 1 {
+            return Err(wide("a division", bits));
+        }
+        let number = |this: &mut Self, value: u128| {
+            let parts = vec![this.number(LOW_BITS, value as u64), this.number(bits - LOW_BITS, (value >> LOW_BITS) as u64)];
+            this.gather(ty, parts)
+        };
+        let (low_bits, by) = (number(self, divisor - 1), number(self, power.into()));
+        if op == BinaryOp::URem {
+            return self.wide_binary(bits, ty, BinaryOp::And, lhs, &low_bits);
+        }
+        if op == BinaryOp::UDiv {
+            return self.wide_binary(bits, ty, BinaryOp::LShr, lhs, &by);
+        }
+        // Rounds towards zero: a negative number first gets what is below the divisor.
+        let sign = number(self, u128::from(bits - 1));
+        let spread = self.wide_binary(bits, ty, BinaryOp::AShr, lhs, &sign)?;
+        let bias = self.wide_binary(bits, ty, BinaryOp::And, &spread, &low_bits)?;
+        let sum = self.wide_binary(bits, ty, BinaryOp::Add, lhs, &bias)?;
+        if op == BinaryOp::SDiv {
+            return self.wide_binary(bits, ty, BinaryOp::AShr, &sum, &by);
+        }
+        let whole = number(self, !(divisor - 1));
+        let multiple = self.wide_binary(bits, ty, BinaryOp::And, &sum, &whole)?;
+        self.wide_binary(bits, ty, BinaryOp::Sub, lhs, &multiple)
     }
 
     /// The product modulo 2^(64 + rest): the low parts' exact product, and what the high parts add to its upper half.

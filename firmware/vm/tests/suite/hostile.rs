@@ -5,6 +5,7 @@
 use espb_format::instruction::{Instruction, extension_word, range};
 use espb_format::opcode::{Flow, Opcode};
 use espb_format::operand::Operand;
+use espb_format::thread_local::ThreadLocal;
 use espb_vm::{Context, Stacks, TrapKind};
 
 use crate::common::{ModuleBuilder, TestHost, load};
@@ -37,9 +38,11 @@ fn code(random: &mut Random, length: i64) -> Vec<u32> {
                 operand if operand.is_target() => random.below(length) - words.len() as i64,
                 Operand::Function | Operand::Import | Operand::Callback | Operand::Signature => random.below(3),
                 Operand::TableLength => random.below(3),
-                Operand::Stack(_) | Operand::Static(_) | Operand::StackAddress | Operand::ConstantAddress => {
-                    random.below(8)
-                }
+                Operand::Stack(_)
+                | Operand::Static(_)
+                | Operand::StackAddress
+                | Operand::ConstantAddress
+                | Operand::ThreadLocalAddress => random.below(8),
                 _ if random.below(2) == 0 => low + random.below(high - low + 1),
                 _ => random.below(high.min(16) + 1),
             });
@@ -71,6 +74,7 @@ fn accepted_code_ends_in_a_result_or_a_trap() {
         module.data = (0..64).collect();
         module.constants = (0..64).collect();
         module.limits.shadow_stack = 512;
+        module.thread_local = Some(ThreadLocal { template: 8, initialised: 8, size: 32 });
         // Signatures 0…2 are those of the imports and of the functions.
         for _ in 0..3 {
             let length = 4 + random.below(12);

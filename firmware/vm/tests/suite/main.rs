@@ -8,5 +8,7 @@ mod control;
 mod floats;
 mod hostile;
 mod hosts;
+mod jumps;
 mod life;
 mod memory;
+mod tasks;

@@ -161,7 +161,7 @@ impl<'m> Converter<'m, '_> {
     fn alloca(&mut self, alloca: LlvmInstruction<'m>, values: &Values<'m>, entry: bool) -> Result<InstructionKind> {
         let ty = self.type_id(some(alloca.allocated_type(), alloca)?)?;
         let layout = self.module.types.layout(ty);
-        let align = alloca.alignment().max(1);
+        let align = self.kept_alignment(ty, alloca.alignment().max(1));
         let count = super::constants::operand(alloca.value(), 0)?;
         match count.small_int() {
             Some(count) if entry => {

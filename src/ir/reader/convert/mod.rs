@@ -2,6 +2,7 @@
 //!
 //! Must never hold: passes, or guesses: what has no plain form is refused with its place.
 
+mod atomics;
 mod attributes;
 mod calls;
 mod constants;

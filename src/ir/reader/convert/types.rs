@@ -9,6 +9,9 @@ use super::{Converter, Refusal, Result};
 
 const VECTOR_HELP: &str = "compile for riscv32 without the vector extension";
 
+/// Largest alignment in bytes that the stack and the data of a module have.
+const VECTOR_ALIGN: u32 = 16;
+
 /// Layout of what has no size: void, functions, structs that are only declared.
 const UNSIZED: Layout = Layout { size: 0, store_size: 0, align: 1 };
 
@@ -88,6 +91,20 @@ impl<'m> Converter<'m, '_> {
             }
             _ => return Err(unsupported(ty)),
         })
+    }
+
+    /// The alignment of a variable. What vectors ask for beyond [`VECTOR_ALIGN`] has no use where each element is accessed by itself.
+    pub(super) fn kept_alignment(&self, ty: TypeId, align: u32) -> u32 {
+        if align > VECTOR_ALIGN && self.holds_vector(ty) { VECTOR_ALIGN } else { align }
+    }
+
+    fn holds_vector(&self, ty: TypeId) -> bool {
+        match self.module.types.get(ty) {
+            Type::Vector { .. } => true,
+            Type::Array { element, .. } => self.holds_vector(*element),
+            Type::Struct { fields, .. } => fields.iter().any(|field| self.holds_vector(*field)),
+            _ => false,
+        }
     }
 
     fn layout(&self, ty: LlvmType<'m>) -> Result<Layout> {

@@ -7,6 +7,7 @@ use espb_format::container::{Function, Limits, NONE, Relocation, RelocationKind,
 use espb_format::instruction::{Instruction, extension_word};
 use espb_format::opcode::Opcode;
 use espb_format::signature::{Signature, ValType};
+use espb_format::thread_local::ThreadLocal;
 use espb_format::writer::ModuleWriter;
 
 /// A signature from letters: `i` and `l` integers of 32 and 64 bits, `f` and `d` floats, then `:` and the result's letter or nothing.
@@ -86,6 +87,7 @@ pub struct ModuleBuilder {
     pub constants: Vec<u8>,
     pub callbacks: Vec<u16>,
     pub relocations: Vec<(u32, RelocationKind)>,
+    pub thread_local: Option<ThreadLocal>,
     signatures: Vec<Signature>,
     imports: Vec<(String, u16)>,
     functions: Vec<(Function, Vec<u32>)>,
@@ -100,6 +102,7 @@ impl ModuleBuilder {
             constants: Vec::new(),
             callbacks: Vec::new(),
             relocations: Vec::new(),
+            thread_local: None,
             signatures: Vec::new(),
             imports: Vec::new(),
             functions: Vec::new(),
@@ -174,6 +177,9 @@ impl ModuleBuilder {
                     .flat_map(|(offset, kind)| word(Relocation { offset: *offset, kind: *kind }.encode()))
                     .collect(),
             );
+        if let Some(record) = self.thread_local {
+            writer.section(SectionKind::ThreadLocal, record.encode().to_vec());
+        }
         writer.finish()
     }
 }

@@ -1,0 +1,74 @@
+//! Atomic operations on the module's memory, for hosts that offer them under libatomic's names (`__atomic_fetch_add_4` and so on).
+//!
+//! The chips have no instructions for them, so each is done inside [`crate::Host::critical`]. Never here: names or contracts.
+
+use crate::host::HostCall;
+use crate::trap::Trap;
+
+/// What happens to the object at the first argument. The operand is the second argument where not said otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Atomic {
+    /// Gives the value; no operand.
+    Load,
+    /// Stores the operand and gives nothing.
+    Store,
+    /// Stores the operand and gives the old value.
+    Exchange,
+    /// Compares with the value at the second argument: if equal stores the third and gives 1, else stores what was found at the second
+    /// argument and gives 0.
+    CompareExchange,
+    /// Adds and gives the old value; so do the others.
+    FetchAdd,
+    /// Subtracts.
+    FetchSub,
+    /// And.
+    FetchAnd,
+    /// Or.
+    FetchOr,
+    /// Exclusive or.
+    FetchXor,
+    /// And, then not.
+    FetchNand,
+}
+
+/// Does the operation that a host call asks for, on an object of `width` bytes (1, 2, 4 or 8) at any address. The memory orders among the
+/// arguments do not matter: every operation is sequentially consistent.
+pub fn perform(call: &HostCall<'_>, operation: Atomic, width: u8) -> Result<u64, Trap> {
+    let mut outcome = Ok(0);
+    call.instance().host().critical(&mut || outcome = locked(call, operation, width.into()));
+    outcome
+}
+
+fn locked(call: &HostCall<'_>, operation: Atomic, width: usize) -> Result<u64, Trap> {
+    let memory = call.memory();
+    let read = |address| {
+        let mut bytes = [0; 8];
+        memory.read(address, &mut bytes[..width.min(8)])?;
+        Ok(u64::from_le_bytes(bytes))
+    };
+    let write = |address, value: u64| memory.write(address, &value.to_le_bytes()[..width.min(8)]);
+    let operand = |slot| if width > 4 { call.double_word(slot) } else { call.word(slot).into() };
+    let (object, value) = (call.word(0), operand(1));
+    if operation == Atomic::Store {
+        return write(object, value).map(|()| 0);
+    }
+    let old = read(object)?;
+    let new = match operation {
+        Atomic::Load | Atomic::Store => return Ok(old),
+        Atomic::CompareExchange => {
+            let expected = call.word(1);
+            let equal = read(expected)? == old;
+            if equal { write(object, operand(2))? } else { write(expected, old)? }
+            return Ok(equal.into());
+        }
+        Atomic::Exchange => value,
+        Atomic::FetchAdd => old.wrapping_add(value),
+        Atomic::FetchSub => old.wrapping_sub(value),
+        Atomic::FetchAnd => old & value,
+        Atomic::FetchOr => old | value,
+        Atomic::FetchXor => old ^ value,
+        Atomic::FetchNand => !(old & value),
+    };
+    write(object, new)?;
+    Ok(old)
+}
