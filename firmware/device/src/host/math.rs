@@ -181,4 +181,6 @@ functions! {
     lrintf(x: f32) -> i32 = libm::rintf(x) as i32;
     llrint(x: f64) -> i64 = libm::rint(x) as i64;
     llrintf(x: f32) -> i64 = libm::rintf(x) as i64;
+    logb(x: f64) -> f64 = if x == 0.0 { f64::NEG_INFINITY } else if x.is_finite() { libm::ilogb(x).into() } else { x * x };
+    logbf(x: f32) -> f32 = if x == 0.0 { f32::NEG_INFINITY } else if x.is_finite() { libm::ilogbf(x) as f32 } else { x * x };
 }
