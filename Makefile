@@ -13,18 +13,19 @@ RUSTC_FOR_TARGET = $(or $(FIRMWARE_RUSTC),$(CURDIR)/build/toolchain/bin/rustc)
 # What compiles the fixtures; IR_FLAGS are added to the flags in fixtures/compile.
 CC_IR ?= clang-22
 IR_FLAGS ?=
-FIXTURE_IR := $(patsubst fixtures/%.c,build/fixtures/%.ll,$(wildcard fixtures/*/*.c))
+FIXTURE_IR := $(patsubst fixtures/%,build/fixtures/%.ll,$(basename $(wildcard fixtures/*/*.c fixtures/*/*.cpp)))
 
 # Debian packages: LLVM as a static library for the translator; clang and lld for C; cmake, pkg-config and libclang for Unicorn;
 # venv for the check of the image with esptool.
 PACKAGES := build-essential llvm-22-dev libpolly-22-dev libzstd-dev zlib1g-dev libxml2-dev \
-	clang-22 lld-22 cmake pkg-config libclang-19-dev picolibc-riscv64-unknown-elf python3-venv
+	clang-22 lld-22 cmake pkg-config libclang-19-dev picolibc-riscv64-unknown-elf gcc-riscv64-unknown-elf \
+	python3-pip python3-venv
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
 # Cargo uses all cores by itself; the order of prerequisites below is meant.
 .NOTPARALLEL:
-.PHONY: help setup toolchain firmware build fixtures demo test bench image-info clean FORCE
+.PHONY: help setup toolchain firmware build fixtures demo test corpus conformance bench image-info clean FORCE
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -57,6 +58,10 @@ build/fixtures/%.ll: fixtures/%.c fixtures/compile
 	@mkdir -p $(@D)
 	CLANG=$(CC_IR) fixtures/compile $< $@ -MMD -MF $(@:.ll=.d) -MT $@ $(IR_FLAGS)
 
+build/fixtures/%.ll: fixtures/%.cpp fixtures/compile
+	@mkdir -p $(@D)
+	CLANG=$(CC_IR) fixtures/compile $< $@ -MMD -MF $(@:.ll=.d) -MT $@ $(IR_FLAGS)
+
 -include $(FIXTURE_IR:.ll=.d)
 
 HELLO := build/fixtures/tasks/hello_task
@@ -65,8 +70,15 @@ demo: setup build $(HELLO).ll ## the main job from nothing: hello_task.c compile
 	$(ESPB) build $(HELLO).ll -o $(HELLO).espb
 	$(ESPB) run --emulate $(CHIP) --for 5s $(HELLO).espb
 
-test: setup firmware fixtures image-info ## every test
+test: setup firmware fixtures image-info corpus ## every test
 	cargo test --release --workspace
+
+corpus: setup ## the sources of others for the conformance test, in build/corpus
+	@fixtures/corpus/fetch
+
+conformance: corpus firmware ## several hundred programs and 1,000 random ones, natively and as modules (docs/conformance.md)
+	@fixtures/corpus/fetch --clangs
+	cargo test --release --test conformance -- --all --json build/conformance.json
 
 bench: setup build fixtures ## the figures that the README states (ESPB_BLESS=1 writes them there)
 	cargo bench --quiet --bench figures

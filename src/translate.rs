@@ -37,8 +37,7 @@ pub struct Translated {
 /// Everything that is wrong with inputs and hints, each with place and remedy.
 pub fn translate(inputs: Vec<Input>, options: &Options) -> Result<Translated, Vec<Diagnostic>> {
     let hints = contracts::load(&options.hints)?;
-    let entry = options.module.entry.clone().unwrap_or_else(|| codegen::DEFAULT_ENTRY.to_owned());
-    let roots = std::iter::once(entry).chain(options.module.exports.iter().cloned()).collect();
+    let roots = options.module.entry.iter().chain(&options.module.exports).cloned().collect();
     let read = ir::read_isolated(&Request { inputs, roots })?;
     let imports = HintedImports { module: &read.module, hints: &hints };
     let module = codegen::generate(&read.module, &imports, &options.module)?;

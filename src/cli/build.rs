@@ -38,6 +38,9 @@ pub struct TranslateArgs {
     /// Function to start with
     #[arg(long, value_name = "NAME", default_value = codegen::DEFAULT_ENTRY)]
     entry: String,
+    /// Make a module without entry, of exports only
+    #[arg(long, conflicts_with = "entry", requires = "exports")]
+    no_entry: bool,
     /// Function that can be called by name (repeatable)
     #[arg(long = "export", value_name = "NAME")]
     exports: Vec<String>,
@@ -104,7 +107,7 @@ impl TranslateArgs {
         let read = |path: &PathBuf| files::read(path).map(|bytes| Input { name: path.display().to_string(), bytes });
         let sources = inputs.iter().map(read).collect::<Result<Vec<_>, _>>().map_err(|error| vec![error])?;
         let module = codegen::Options {
-            entry: Some(self.entry.clone()),
+            entry: (!self.no_entry).then(|| self.entry.clone()),
             exports: self.exports.clone(),
             stack: self.stack.bytes(),
             shadow_stack: self.shadow_stack.bytes(),

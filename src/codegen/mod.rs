@@ -44,7 +44,7 @@ const MAX_ATTEMPTS: usize = 40;
 /// What the module is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Function to start with; `None` takes [`DEFAULT_ENTRY`] if it is there.
+    /// Function to start with, if any.
     pub entry: Option<String>,
     /// Functions to be called by name.
     pub exports: Vec<String>,
@@ -63,7 +63,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            entry: None,
+            entry: Some(DEFAULT_ENTRY.to_owned()),
             exports: Vec::new(),
             stack: DEFAULT_STACK,
             shadow_stack: DEFAULT_SHADOW_STACK,
@@ -104,11 +104,6 @@ pub fn signature(types: &TypeTable, ty: &FunctionType) -> Option<Signature> {
 pub fn generate(module: &Module, imports: &dyn ImportContracts, options: &Options) -> Result<Vec<u8>, Vec<Diagnostic>> {
     let mut diagnostics = Vec::new();
     let named = module::named(module, options, &mut diagnostics);
-    if !module.destructors.is_empty() {
-        diagnostics.push(
-            Refusal::unsupported("a destructor function", "clean up at the end of the entry; instances release what they own").anywhere(),
-        );
-    }
     let mut unit = Unit::new(module).map_err(|refusal| vec![refusal.anywhere()])?;
     let statics = statics::place(&mut unit).map_err(|refusal| vec![refusal.anywhere()])?;
     let regions = Regions { linear: unit.static_size, rodata: statics.rodata.len() as u32 };

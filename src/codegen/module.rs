@@ -5,7 +5,7 @@
 use super::refusal::{Lowered, Refusal};
 use super::statics::Statics;
 use super::unit::Unit;
-use super::{Body, DEFAULT_ENTRY, ImportMeta, Options, missing};
+use super::{Body, ImportMeta, Options, missing};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::ir::{FuncId, Module};
 use espb_format::contract::push_record;
@@ -43,16 +43,12 @@ pub(super) fn named(module: &Module, options: &Options, diagnostics: &mut Vec<Di
         found.ok_or_else(|| missing(name))
     };
     let mut resolve = |name: &str| defined(name).map_err(|diagnostic| diagnostics.push(diagnostic)).ok();
-    let entry = match &options.entry {
-        Some(name) => resolve(name),
-        None if options.exports.is_empty() || defined(DEFAULT_ENTRY).is_ok() => resolve(DEFAULT_ENTRY),
-        None => None,
-    };
+    let entry = options.entry.as_deref().and_then(&mut resolve);
     let exports: Vec<(String, FuncId)> = options.exports.iter().filter_map(|name| Some((name.clone(), resolve(name)?))).collect();
     if let Some(function) = entry.and_then(|id| module.function(id)) {
         let signature = super::abi::defined_signature(&module.types, &function.ty).ok();
         let fits = signature.is_some_and(|signature| {
-            matches!(signature.param_count(), 0 | 3)
+            signature.param_count() <= 3
                 && signature.params().all(|param| param == ValType::I32)
                 && matches!(signature.result(), None | Some(ValType::I32))
         });

@@ -28,9 +28,15 @@ pub fn diagnostic(trap: &Trap, module: &Module<'_>) -> Diagnostic {
     }
     message += &format!(", in task `{}`", trap.task);
     let mut help = String::from("the module was stopped and everything it owned was taken back; it was here:");
-    for (depth, position) in positions.iter().enumerate() {
+    let mut depth = 0;
+    for alike in positions.chunk_by(|one, other| one.offset == other.offset) {
+        let Some(position) = alike.first() else { continue };
         let line = position.line.map_or_else(|| "no line known".to_string(), |line| format!("{}:{}", line.file, line.line));
         help += &format!("\n#{depth} {} at code offset {:#x} ({line})", position.function, position.offset);
+        if alike.len() > 1 {
+            help += &format!(", {} times", alike.len());
+        }
+        depth += alike.len();
     }
     Diagnostic::error("espb::run::trap", message, place, help)
 }

@@ -1,5 +1,6 @@
 //! The programs: fixtures, language tests, third-party sources, and the ways each is compiled.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::case::{Case, Program, Source};
@@ -8,6 +9,8 @@ use crate::options::Options;
 use crate::root;
 
 const NATIVE_LIMIT: u64 = 2_000_000_000;
+
+const LEVELS: [&str; 4] = ["O0", "O1", "Os", "O2"];
 
 const FIXTURES: [(&str, &[&str]); 4] = [
     ("compute", &["compute.c"]),
@@ -21,12 +24,19 @@ const LANGUAGE: [&str; 11] = [
     "jumps.c", "objects.cpp",
 ];
 
-/// Every case but the random ones.
+/// Every case but the random ones; or those of the files that `options` name.
 pub fn cases(options: &Options, tools: &Tools) -> Vec<Case> {
     let mut cases = Vec::new();
+    if !options.files.is_empty() {
+        for program in options.files.iter().map(|file| Arc::new(named_file(file))) {
+            let case = |level| Case { program: program.clone(), compiler: tools.clang.clone(), level, debug: false };
+            cases.extend(LEVELS.map(case));
+        }
+        return cases;
+    }
     for program in fixtures().chain(language()) {
         let program = Arc::new(program);
-        for level in ["O0", "O1", "Os", "O2"] {
+        for level in LEVELS {
             for debug in [false, true] {
                 // Debug information changes little: one level shows it in the short run.
                 if options.all || !debug || level == "Os" {
@@ -44,7 +54,7 @@ pub fn cases(options: &Options, tools: &Tools) -> Vec<Case> {
     }
     for program in third_party() {
         let program = Arc::new(program);
-        let levels: &[&str] = if options.all { &["O0", "O1", "Os", "O2"] } else { &["Os"] };
+        let levels: &[&str] = if options.all { &LEVELS } else { &["Os"] };
         cases.extend(levels.iter().map(|level| Case {
             program: program.clone(),
             compiler: tools.clang.clone(),
@@ -59,11 +69,25 @@ fn source(path: String) -> Source {
     Source { path: path.into(), options: Vec::new() }
 }
 
+fn named_file(file: &str) -> Program {
+    let stem = Path::new(file).file_stem().unwrap_or_default().to_string_lossy();
+    Program {
+        group: "file",
+        name: stem.into_owned(),
+        sources: vec![Source { path: file.into(), options: vec!["-Ifixtures/corpus/language".into()] }],
+        generator: None,
+        entry: "app_main",
+        build: vec!["--stack".into(), "16K".into()],
+        native_limit: NATIVE_LIMIT,
+    }
+}
+
 fn fixtures() -> impl Iterator<Item = Program> {
     FIXTURES.into_iter().map(|(name, files)| Program {
         group: "fixture",
         name: name.into(),
         sources: files.iter().map(|file| source(format!("fixtures/language/{file}"))).collect(),
+        generator: None,
         entry: "app_main",
         build: Vec::new(),
         native_limit: NATIVE_LIMIT,
@@ -75,6 +99,7 @@ fn language() -> impl Iterator<Item = Program> {
         group: "language",
         name: file.into(),
         sources: vec![source(format!("fixtures/corpus/language/{file}"))],
+        generator: None,
         entry: "app_main",
         build: vec!["--stack".into(), "16K".into()],
         native_limit: NATIVE_LIMIT,
@@ -112,7 +137,7 @@ const THIRD_PARTY: &[ThirdParty] = &[
             "-Dlua_writestring(s,l)=printf(\"%.*s\",(int)(l),(s))",
             "-Dlua_writeline()=printf(\"\\n\")",
             "-Dlua_writestringerror(s,p)=printf((s),(p))",
-            "-Dluai_makeseed()=1u",
+            "-Dluai_makeseed(L)=1u",
             "-Dlua_getlocaledecpoint()=46",
             "-DLUAI_MAXCCALLS=100",
         ],
@@ -141,7 +166,7 @@ const THIRD_PARTY: &[ThirdParty] = &[
         drivers: &["zlib_driver.c"],
         folder: "zlib",
         files: &["adler32.c", "crc32.c", "deflate.c", "inffast.c", "inflate.c", "inftrees.c", "trees.c", "zutil.c"],
-        options: &["-DZ_SOLO", "-DDYNAMIC_CRC_TABLE"],
+        options: &["-DZ_SOLO"],
         build: &["--stack", "16K", "--heap", "48K"],
     },
     ThirdParty {
@@ -149,6 +174,13 @@ const THIRD_PARTY: &[ThirdParty] = &[
         drivers: &["jsmn_driver.c"],
         folder: "debian/usr/include",
         options: &["-DJSMN_PARENT_LINKS", "-DJSMN_STRICT"],
+        ..PLAIN
+    },
+    ThirdParty {
+        name: "cjson",
+        drivers: &["cjson_driver.c"],
+        folder: "cjson",
+        files: &["cJSON.c", "cJSON_Utils.c"],
         ..PLAIN
     },
     ThirdParty {
@@ -176,7 +208,8 @@ fn third_party() -> impl Iterator<Item = Program> {
             group: "third-party",
             name: package.name.into(),
             sources: ours.chain(theirs).map(|path| Source { path: path.into(), options: options.clone() }).collect(),
-            entry: "app_main",
+            generator: None,
+        entry: "app_main",
             build: package.build.iter().map(|option| option.to_string()).collect(),
             native_limit: NATIVE_LIMIT,
         })

@@ -15,6 +15,8 @@ pub struct Options {
     pub jobs: usize,
     /// Build and run the native side alone, to work on the corpus.
     pub native_only: bool,
+    /// C or C++ files to run instead of the corpus.
+    pub files: Vec<String>,
     /// Only cases whose name contains one of these; all if empty.
     filters: Vec<String>,
 }
@@ -28,6 +30,7 @@ impl Options {
             json: None,
             jobs: thread::available_parallelism().map_or(1, usize::from),
             native_only: false,
+            files: Vec::new(),
             filters: Vec::new(),
         };
         let mut random = None;
@@ -42,13 +45,19 @@ impl Options {
                 "--native-only" => options.native_only = true,
                 _ if argument.starts_with('-') => {
                     return Err(format!(
-                        "{argument} is unknown; there are --all, --random N, --json FILE, --jobs N, --native-only, and parts of names"
+                        "{argument} is unknown; there are --all, --random N, --json FILE, --jobs N, --native-only, files of your own, and parts of names"
                     ));
                 }
+                file if file.ends_with(".c") || file.ends_with(".cpp") => options.files.push(argument),
                 _ => options.filters.push(argument),
             }
         }
-        options.random = random.unwrap_or(if options.all { 1000 } else { options.random });
+        options.random = match random {
+            Some(random) => random,
+            None if !options.files.is_empty() => 0,
+            None if options.all => 1000,
+            None => options.random,
+        };
         Ok(options)
     }
 

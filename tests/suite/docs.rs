@@ -37,3 +37,14 @@ fn the_commands_of_the_readme_work() {
         assert!(output.status.success(), "{words:?}\n{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     }
 }
+
+#[test]
+fn every_place_that_the_architecture_names_is_there() {
+    let text = fs::read_to_string(root().join("docs/architecture.md")).expect("the document is in the tree");
+    let rows = text.lines().filter(|line| line.starts_with("| `"));
+    let paths: Vec<&str> = rows.filter_map(|row| row.split('`').nth(1)).collect();
+    assert!(paths.len() > 10, "the map has rows");
+    for path in paths {
+        assert!(root().join(path).exists(), "docs/architecture.md names {path}");
+    }
+}

@@ -7,3 +7,4 @@ mod fixtures;
 mod headers;
 mod hostile;
 mod program;
+mod run;

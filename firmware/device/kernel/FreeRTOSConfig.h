@@ -79,7 +79,7 @@ void espb_kernel_assert_failed( const char * file, int line ) __attribute__( ( n
     do                                                               \
     {                                                                \
         if( !( condition ) )                                         \
-            espb_kernel_assert_failed( __FILE__, __LINE__ );         \
+            espb_kernel_assert_failed( __FILE_NAME__, __LINE__ );    \
     } while( 0 )
 #endif
 

@@ -3,7 +3,7 @@
 //! The kernel asserts that its callers keep its rules (a queue of length 0, a mutex given by a stranger…). A module may break
 //! them; that must end the module, not the firmware. So the registers of the call are kept, and `configASSERT` returns there.
 
-use core::arch::global_asm;
+use core::{arch::global_asm, ffi::CStr};
 
 use crate::kernel::{self, ffi, tls};
 
@@ -81,45 +81,47 @@ unsafe extern "C" {
     fn espb_land(landing: *const Landing) -> !;
 }
 
-/// The kernel refused the call: an assertion of its source at this line failed.
+/// An assertion of the kernel's source that failed: the kernel refused a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AssertionFailed {
-    /// Line in the kernel's source.
+pub struct Assertion {
+    /// Its file.
+    pub file: &'static CStr,
+    /// Its line.
     pub line: u32,
 }
 
 /// What a call in progress leaves for the assertion handler.
 struct Frame {
     landing: Landing,
-    failed_line: u32,
+    failed: Option<Assertion>,
 }
 
 /// Calls `function` with these words in the argument registers (the rest zero) and gives a0 and a1 (a1 high).
 ///
 /// # Safety
 /// The words are valid arguments of `function`, apart from rules that the kernel itself asserts. Called from a task.
-pub unsafe fn call(function: Function, words: &[u32]) -> Result<u64, AssertionFailed> {
+pub unsafe fn call(function: Function, words: &[u32]) -> Result<u64, Assertion> {
     let mut registers = [0; MAX_WORDS];
     for (register, word) in registers.iter_mut().zip(words) {
         *register = *word;
     }
-    let mut frame = Frame { landing: Landing::default(), failed_line: 0 };
+    let mut frame = Frame { landing: Landing::default(), failed: None };
     let frame_pointer = &raw mut frame;
     let outer = tls::replace(tls::NATIVE_CALL, frame_pointer.cast());
     // SAFETY: the assembly keeps the calling convention; the frame outlives the call.
     let result = unsafe { espb_call_native(function, registers.as_ptr(), &raw mut (*frame_pointer).landing) };
     tls::replace(tls::NATIVE_CALL, outer);
     // SAFETY: the frame is this function's own; read through the pointer since the handler wrote through it.
-    match unsafe { (&raw const (*frame_pointer).failed_line).read_volatile() } {
-        0 => Ok(result),
-        line => Err(AssertionFailed { line }),
+    match unsafe { (&raw const (*frame_pointer).failed).read_volatile() } {
+        None => Ok(result),
+        Some(assertion) => Err(assertion),
     }
 }
 
 /// Returns out of the current task's native call if there is one; else comes back.
 ///
 /// The kernel asserts before it changes anything, so leaving is safe once its locks are open again.
-pub fn abandon(line: u32) {
+pub fn abandon(assertion: Assertion) {
     if !kernel::scheduler_started() || kernel::in_interrupt() {
         return;
     }
@@ -130,7 +132,7 @@ pub fn abandon(line: u32) {
     kernel::open_locks();
     // SAFETY: the pointer is set exactly while `call` of this task is active; its frame is further up this stack.
     unsafe {
-        (&raw mut (*frame).failed_line).write_volatile(line.max(1));
+        (&raw mut (*frame).failed).write_volatile(Some(assertion));
         espb_land(&raw const (*frame).landing)
     }
 }

@@ -9,6 +9,7 @@ use espb_vm::{Trap, TrapKind};
 use crate::{
     instance::{Failure, Progress, Running, end, load},
     link,
+    native_call::Assertion,
 };
 
 /// Tells the host of a refusal.
@@ -60,7 +61,7 @@ fn trapped(running: &'static Running, progress: &Progress, trap: Trap) {
     }
     let mut reason = heapless::String::<MAX_TEXT>::new();
     // A text that is too long is cut.
-    let _ = describe(running, &trap, &mut reason);
+    let _ = describe(running, progress, &trap, &mut reason);
     let mut backtrace = heapless::Vec::<Frame, MAX_BACKTRACE>::new();
     if let Some(report) = running.instance().report() {
         let frames = report.frames().iter().map(|frame| Frame { function: frame.function, word: frame.offset / 4 });
@@ -79,18 +80,28 @@ fn trapped(running: &'static Running, progress: &Progress, trap: Trap) {
     }));
 }
 
-fn describe(running: &'static Running, trap: &Trap, text: &mut heapless::String<MAX_TEXT>) -> core::fmt::Result {
+fn describe(running: &'static Running, progress: &Progress, trap: &Trap, text: &mut impl Write) -> core::fmt::Result {
     let import = running.instance().module().import(trap.import);
-    match (trap.kind, import) {
-        (TrapKind::Contract, Some(import)) => write!(
-            text,
-            "{} was called with an argument that its contract forbids: number {}",
-            import.name,
-            u32::from(trap.argument) + 1
-        ),
-        (TrapKind::Host, Some(import)) => write!(text, "{}: {}", import.name, Failure::text(trap.value)),
-        (TrapKind::Host, None) => text.write_str(Failure::text(trap.value)),
-        _ => text.write_str(trap.kind.text()).map_err(|_| core::fmt::Error),
+    if let Some(import) = &import {
+        write!(text, "{}", import.name)?;
+    }
+    let separator = if import.is_some() { ": " } else { "" };
+    match trap.kind {
+        TrapKind::Contract if import.is_some() => {
+            write!(
+                text,
+                " was called with an argument that its contract forbids: number {}",
+                u32::from(trap.argument) + 1
+            )
+        }
+        TrapKind::Host => match progress.assertion {
+            Some(Assertion { file, line }) if trap.value == Failure::KernelAssertion as u32 + line => {
+                let file = file.to_str().unwrap_or_default();
+                write!(text, "{separator}the call breaks a rule that the kernel asserts at {file}:{line}")
+            }
+            _ => write!(text, "{separator}{}", Failure::text(trap.value)),
+        },
+        kind => write!(text, "{separator}{}", kind.text()),
     }
 }
 

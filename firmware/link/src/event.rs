@@ -78,7 +78,7 @@ pub struct Loaded {
     pub load_instructions: u64,
     /// Linear memory.
     pub linear_memory: u32,
-    /// RAM taken beside linear memory: instance, shadow stack, tables.
+    /// RAM taken beside linear memory: instance, bindings, bookkeeping of the heap (1/64 of it). Tasks take their own when they start.
     pub overhead: u32,
     /// Free heap of the firmware afterwards.
     pub free_heap: u32,
@@ -171,9 +171,9 @@ pub struct Stats {
     pub instructions: u64,
     /// Peak of the module's private heap.
     pub heap_peak: u32,
-    /// Peak of linear stack, summed over the instance's tasks.
+    /// Peak of linear stack, of the task that used most.
     pub linear_stack_peak: u32,
-    /// Peak of shadow stack, summed over the instance's tasks.
+    /// Peak of shadow stack, of the task that used most.
     pub shadow_stack_peak: u32,
     /// Beats of the firmware's heartbeat task, one each 10 ms.
     pub heartbeats: u32,
@@ -183,6 +183,6 @@ pub struct Stats {
     pub free_heap: u32,
     /// The least free heap of the firmware since the last load, or since boot.
     pub minimum_free_heap: u32,
-    /// Native stack of module tasks that was never used, the least over all of them that ended or were looked at.
+    /// Native stack of module tasks that was never used, of the task that used most.
     pub native_stack_spare: u32,
 }

@@ -317,6 +317,12 @@ impl<'i> Context<'i> {
         }
     }
 
+    /// Records how much of its stacks this context has used so far, for [`Instance::stack_peak`] and [`Instance::shadow_peak`].
+    /// It does so by itself when it ends.
+    pub fn note_peaks(&self) {
+        self.instance.note_peaks(self.stack_peak(), self.shadow_peak());
+    }
+
     /// Highest use of this context's linear stack so far, in bytes: down to the lowest byte that is not zero.
     pub fn stack_peak(&self) -> u32 {
         let memory = self.instance.memory();
@@ -334,7 +340,7 @@ impl<'i> Context<'i> {
 
 impl Drop for Context<'_> {
     fn drop(&mut self) {
-        self.instance.note_peaks(self.stack_peak(), self.shadow_peak());
+        self.note_peaks();
         self.instance.return_fuel(self.fuel.get());
         // As for the stack below: a module that freed the block has only itself to blame.
         let _ = self.instance.release(self.thread_block.get());

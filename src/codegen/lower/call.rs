@@ -17,6 +17,13 @@ use espb_format::signature::ValType;
 impl Lower<'_, '_> {
     /// A call of any kind.
     pub fn call(&mut self, result: Option<ValueId>, call: &ir::Call) -> Lowered<()> {
+        if call.must_tail {
+            // The reader made loops of those that call their own function.
+            return Err(Refusal::unsupported(
+                "a guaranteed tail call (musttail) of another function",
+                "leave out the attribute if the depth of calls is bounded; otherwise write a loop with a switch",
+            ));
+        }
         match &call.callee {
             Callee::Intrinsic { name, .. } => self.intrinsic(result, name, call),
             Callee::InlineAsm { text, constraints, .. } => self.inline_assembly(result, text, constraints, call),
@@ -55,6 +62,9 @@ impl Lower<'_, '_> {
         }
         if self.long_jump(result, &callee.name, call)? {
             return Ok(());
+        }
+        if let Some(refusal) = refused_runtime(&callee.name) {
+            return Err(refusal);
         }
         if let ("memcpy" | "memmove" | "memset", [to, second, length]) = (callee.name.as_str(), call.arguments.as_slice()) {
             if callee.name == "memset" {
@@ -253,5 +263,18 @@ impl Lower<'_, '_> {
         let list = self.out.vreg(1);
         self.list = Some(list);
         list
+    }
+}
+
+/// The refusal of those parts of the C++ run-time library that no module has: exceptions and `dynamic_cast`.
+fn refused_runtime(name: &str) -> Option<Refusal> {
+    match name {
+        "__cxa_allocate_exception" | "__cxa_throw" | "__cxa_rethrow" | "__cxa_begin_catch" | "__cxa_end_catch" | "_Unwind_Resume" => {
+            Some(Refusal::unsupported("a C++ exception", "compile with -fno-exceptions, and report errors by return values"))
+        }
+        "__dynamic_cast" => {
+            Some(Refusal::unsupported("dynamic_cast", "use a virtual function instead; -fno-rtti finds the other uses of run-time types"))
+        }
+        _ => None,
     }
 }

@@ -131,12 +131,15 @@ impl Lower<'_, '_> {
             16 => self.op(Opcode::SignExtend16, &[reg(to), reg(a)]),
             1 => self.op(Opcode::ReverseSubImmediate, &[reg(to), reg(a), imm(0)]),
             32.. => self.set_lane(to, Source::Lane(a)),
-            _ => {
-                let distance = i64::from(32 - bits);
-                let shifted = self.with_imm(Opcode::ShiftLeftImmediate, a, distance);
-                self.op(Opcode::ShiftRightSignedImmediate, &[reg(to), reg(shifted), imm(distance)]);
-            }
+            _ => self.spread_sign(to, a, bits),
         }
+    }
+
+    /// `to = a`, sign-extended from `bits` (1 to 31), whatever lies above them.
+    fn spread_sign(&mut self, to: Reg, a: Reg, bits: u32) {
+        let distance = i64::from(32 - bits);
+        let shifted = self.with_imm(Opcode::ShiftLeftImmediate, a, distance);
+        self.op(Opcode::ShiftRightSignedImmediate, &[reg(to), reg(shifted), imm(distance)]);
     }
 
     /// A 32-bit-class integer operand, zero-extended, in a register.
@@ -205,7 +208,11 @@ impl Lower<'_, '_> {
     /// `to = a`, sign-extended from `bits` (33 to 64).
     pub fn sign_extend64_into(&mut self, to: VReg, a: Reg, bits: u32) {
         let high = a.vreg.lane(1);
-        self.sign_extend_into(to.lane(1), high, bits - 32);
+        match bits - 32 {
+            // Not a boolean: its register holds anything above the one bit.
+            1 => self.spread_sign(to.lane(1), high, 1),
+            more => self.sign_extend_into(to.lane(1), high, more),
+        }
         self.set_lane(to.lane(0), Source::Lane(a.vreg.lane(0)));
     }
 

@@ -18,6 +18,11 @@ const TABLE_SPREAD: u64 = 3;
 /// Largest table.
 const TABLE_LENGTH: u64 = 4096;
 
+/// So few ranges may make a tree as deep as they are many.
+const FEW_RANGES: usize = 16;
+/// Gaps narrower than this count alike.
+const NARROW_GAP: u32 = 16;
+
 /// Consecutive values with one target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Range {
@@ -87,18 +92,15 @@ impl Lower<'_, '_> {
         if ranges.len() >= TABLE_CASES && length <= TABLE_LENGTH && length <= ranges.len() as u64 * TABLE_SPREAD {
             return Ok(self.table(value, ranges, first.first, length as usize, default));
         }
-        // The widest gap separates tables best; looking only near the middle keeps the tree flat.
+        // The widest gap separates tables best; of many cases, only one near the middle keeps the tree flat.
         let middle = ranges.len() / 2;
-        let widest = (middle.div_ceil(2)..ranges.len() - ranges.len() / 4)
+        let candidates = if ranges.len() <= FEW_RANGES { 1..ranges.len() } else { middle.div_ceil(2)..ranges.len() - ranges.len() / 4 };
+        let at = candidates
             .max_by_key(|at| match (ranges.get(at - 1), ranges.get(*at)) {
-                (Some(before), Some(after)) => {
-                    let gap = after.first - before.last;
-                    (gap / 16, std::cmp::Reverse(at.abs_diff(middle)))
-                }
+                (Some(before), Some(after)) => ((after.first - before.last) / NARROW_GAP, std::cmp::Reverse(at.abs_diff(middle))),
                 _ => (0, std::cmp::Reverse(usize::MAX)),
             })
             .unwrap_or(middle);
-        let at = if ranges.len() > 8 { widest } else { middle };
         let (low, high) = ranges.split_at(at.clamp(1, ranges.len() - 1));
         let Some(pivot) = high.first().map(|range| range.first) else { return Ok(Terminator::Jump(default)) };
         let low = self.nested(block, |lower| lower.tree(block, value, low, default, (known.0, pivot - 1)))?;

@@ -180,3 +180,32 @@ fn a_variadic_host_function_gets_all_arguments_promoted() {
     let module = translate(&compile(folder.path(), source, "-O2"), "app_main", true).expect("it translates");
     assert_eq!(run(&module).0, [7]);
 }
+
+#[test]
+fn integers_of_33_bits_keep_their_sign_beside_what_lies_above_them() {
+    agrees(
+        r#"
+        void out(long long);
+        typedef _BitInt(33) narrow;
+        __attribute__((noinline)) static int less(long long a, long long b) { return (narrow)a < (narrow)b; }
+        __attribute__((noinline)) static long long extended(long long a) { return (narrow)a; }
+        int app_main(void) {
+            out(less(1, 0x1234567890)); out(less(0x1234567890, 1)); out(less(0x1ffffffff, 0x2000000000)); out(less(5, 0x100000000));
+            out(extended(0x1234567890)); out(extended(0x1ffffffff)); out(extended(0x7300000000));
+            return 0;
+        }"#,
+    );
+}
+
+#[test]
+fn a_function_that_must_end_in_a_call_of_itself_does_not_pile_up_frames() {
+    agrees(
+        r#"
+        void out(long long);
+        static unsigned hash(unsigned left, unsigned result) {
+            if (left == 0) return result;
+            __attribute__((musttail)) return hash(left - 1, result * 31 + left);
+        }
+        int app_main(void) { out(hash(100000, 1)); return 0; }"#,
+    );
+}

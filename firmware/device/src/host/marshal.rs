@@ -41,10 +41,13 @@ pub fn check(call: &HostCall<'_>, host: &HostContract) -> Result<Checked, Trap> 
         released: None,
         result: ResultMeaning::Value,
     };
-    if !host.immeta.is_empty() || !host.cbmeta.is_empty() {
-        kernel::without_switching(|| checker.check(host))?;
-    }
-    let uses_before = task::ModuleTask::current().map_or([0; 2], |task| task.note_uses(checker.uses));
+    let note = |uses| task::ModuleTask::current().map_or([0; 2], |task| task.note_uses(uses));
+    let uses_before = if host.immeta.is_empty() && host.cbmeta.is_empty() {
+        note([0; 2])
+    } else {
+        // One step, so that nobody deletes an object between its check and the note that it is used.
+        kernel::without_switching(|| checker.check(host).map(|()| note(checker.uses)))?
+    };
     Ok(Checked { result: checker.result, released: checker.released, uses_before })
 }
 

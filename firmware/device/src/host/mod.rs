@@ -152,8 +152,10 @@ impl Call<'_, '_> {
     /// Calls native code with these words.
     pub fn native(&self, function: native_call::Function, words: &[u32]) -> Result<u64, Trap> {
         // SAFETY: the words were checked against the function's contract, which says what is behind them.
-        unsafe { native_call::call(function, words) }
-            .map_err(|failed| Trap::new(TrapKind::Host, Failure::KernelAssertion as u32 + failed.line))
+        unsafe { native_call::call(function, words) }.map_err(|assertion| {
+            self.running.note_assertion(assertion);
+            Trap::new(TrapKind::Host, Failure::KernelAssertion as u32 + assertion.line)
+        })
     }
 }
 

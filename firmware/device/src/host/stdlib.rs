@@ -15,6 +15,12 @@ pub const TABLE: &[Registration] = &[
         Ok(call.running.instance().allocate_zeroed(call.word(0), call.word(1)).unwrap_or(NULL).into())
     }),
     own("realloc", |call| Ok(call.running.instance().reallocate(call.word(0), call.word(1))?.unwrap_or(NULL).into())),
+    own("heap_caps_malloc", |call| allocate(call, call.word(0))),
+    own("heap_caps_calloc", |call| {
+        Ok(call.running.instance().allocate_zeroed(call.word(0), call.word(1)).unwrap_or(NULL).into())
+    }),
+    own("heap_caps_free", |call| call.running.instance().release(call.word(0)).map(|()| 0)),
+    own("strdup", duplicate),
     own("free", |call| call.running.instance().release(call.word(0)).map(|()| 0)),
     own("vPortFree", |call| call.running.instance().release(call.word(0)).map(|()| 0)),
     own("exit", |call| Err(Trap::exit(call.word(0) as i32))),
@@ -46,6 +52,14 @@ const LONG_LONG: u64 = i64::MAX as u64;
 
 fn allocate(call: &Call<'_, '_>, size: u32) -> Result<u64, Trap> {
     Ok(call.running.instance().allocate(size).unwrap_or(NULL).into())
+}
+
+fn duplicate(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
+    let memory = call.vm.memory();
+    let size = memory.string_length(call.word(0))? + 1;
+    let Some(copy) = call.running.instance().allocate(size) else { return Ok(NULL.into()) };
+    memory.copy(copy, call.word(0), size)?;
+    Ok(copy.into())
 }
 
 /// `__assert_func(file, line, function, expression)`: says what failed, as ESP-IDF does, and ends the module.

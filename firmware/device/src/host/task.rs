@@ -5,7 +5,7 @@ use core::{ffi::CStr, ptr};
 use espb_format::contract::HandleKind;
 use espb_vm::{Stacks, Trap, TrapKind};
 
-use super::{Call, Registration, native, own};
+use super::{Call, Registration, native, own, queue};
 use crate::{
     console,
     instance::{self, Failure, end, objects, task as tasks},
@@ -35,6 +35,8 @@ pub const TABLE: &[Registration] = &[
     native!("ulTaskGenericNotifyTake", ffi::ulTaskGenericNotifyTake),
     native!("xTaskGenericNotifyStateClear", ffi::xTaskGenericNotifyStateClear),
     native!("ulTaskGenericNotifyValueClear", ffi::ulTaskGenericNotifyValueClear),
+    own("usleep", |call| sleep(u64::from(call.word(0)))),
+    own("sleep", |call| sleep(u64::from(call.word(0)) * 1_000_000)),
     own("vPortYield", yield_now),
     own("vPortEnterCritical", enter_critical),
     own("vPortExitCritical", leave_critical),
@@ -76,22 +78,22 @@ fn own_task() -> Result<ffi::TaskHandle, Trap> {
 }
 
 fn delete(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
-    let current = tasks::ModuleTask::current().map_or(ptr::null_mut(), tasks::ModuleTask::handle);
-    match call.word(0) as ffi::TaskHandle {
-        other if !other.is_null() && other != current => {
-            end::doom(other);
-            Ok(DONE)
-        }
-        _ => {
-            let own = own_task()?;
-            objects::remove(HandleKind::Task, own as u32);
-            end::doom(own);
-            loop {
-                // SAFETY: suspends this task until the link task deletes it.
-                unsafe { ffi::vTaskSuspend(ptr::null_mut()) };
-            }
-        }
+    let own = tasks::ModuleTask::current().map_or(ptr::null_mut(), tasks::ModuleTask::handle);
+    let task = if call.word(0) == 0 { own_task()? } else { call.word(0) as ffi::TaskHandle };
+    if queue::holds_mutex(call.running, task) {
+        return Err(Trap::new(TrapKind::Host, Failure::MutexHeld as u32));
     }
+    if tasks::waits_on(task, HandleKind::StreamBuffer) {
+        // The kernel would notify the deleted task at the buffer's next use.
+        return Err(Trap::new(TrapKind::Host, Failure::InUse as u32));
+    }
+    objects::remove(HandleKind::Task, task as u32);
+    end::doom(task);
+    while task == own {
+        // SAFETY: suspends this task until the link task deletes it.
+        unsafe { ffi::vTaskSuspend(ptr::null_mut()) };
+    }
+    Ok(DONE)
 }
 
 fn set_priority(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
@@ -125,6 +127,12 @@ fn stack_high_water_mark(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
     // SAFETY: the handle was checked, null is the caller.
     let words = unsafe { ffi::uxTaskGetStackHighWaterMark(call.word(0) as ffi::TaskHandle) };
     Ok(u64::from(words) * size_of::<u32>() as u64)
+}
+
+/// At least so many microseconds, in whole ticks.
+fn sleep(microseconds: u64) -> Result<u64, Trap> {
+    kernel::delay(u32::try_from(microseconds.div_ceil(1000)).unwrap_or(ffi::PORT_MAX_DELAY));
+    Ok(DONE)
 }
 
 fn yield_now(_: &mut Call<'_, '_>) -> Result<u64, Trap> {

@@ -34,17 +34,19 @@ static NATIVE_STACK_SPARE: AtomicU32 = AtomicU32::new(u32::MAX);
 static DOOMED: Mutex<RefCell<heapless::Vec<u32, { objects::MAX_OBJECTS }>>> =
     Mutex::new(RefCell::new(heapless::Vec::new()));
 
-/// Peaks of the running instance (of its ended tasks) or of the last one.
+/// Peaks of the running instance so far, or of the last one. For the link task.
 pub fn peaks() -> Peaks {
     if let Some(running) = Running::current() {
+        task::note_peaks();
         note_peaks(running);
     }
     critical_section::with(|cs| *PEAKS.borrow_ref(cs))
 }
 
-/// The least native stack that any deleted module task had left, in bytes; 0 before there was one.
+/// The least native stack that any module task had left, in bytes; 0 before there was one. For the link task.
 pub fn native_stack_spare() -> u32 {
-    match NATIVE_STACK_SPARE.load(Ordering::Relaxed) {
+    let ended = NATIVE_STACK_SPARE.load(Ordering::Relaxed);
+    match task::native_stack_spare().map_or(ended, |living| living.min(ended)) {
         u32::MAX => 0,
         spare => spare,
     }
@@ -60,7 +62,7 @@ pub fn doom(handle: ffi::TaskHandle) {
 /// Deletes the tasks that were given to [`doom`].
 pub fn reap() {
     while let Some(handle) = critical_section::with(|cs| DOOMED.borrow_ref_mut(cs).pop()) {
-        delete_task(handle);
+        console::while_idle(|| delete_task(handle as ffi::TaskHandle));
     }
 }
 
@@ -69,17 +71,12 @@ pub fn undeletable<R>(body: impl FnOnce() -> R) -> R {
     console::while_idle(body)
 }
 
-fn delete_task(handle: u32) {
-    let handle = handle as ffi::TaskHandle;
-    // A task must not go while it holds the console, which it would never give back.
-    console::while_idle(|| {
-        // SAFETY: the handle is of a living task of the module: it was on the list of objects until now.
-        unsafe {
-            let spare = ffi::uxTaskGetStackHighWaterMark(handle) * size_of::<u32>() as u32;
-            NATIVE_STACK_SPARE.store(NATIVE_STACK_SPARE.load(Ordering::Relaxed).min(spare), Ordering::Relaxed);
-            ffi::vTaskDelete(handle);
-        }
-    });
+/// Deletes a task of the module. The console is held: the task must not go while it holds it, and would never give it back.
+fn delete_task(handle: ffi::TaskHandle) {
+    let spare = task::native_stack_spare_of(handle);
+    NATIVE_STACK_SPARE.store(NATIVE_STACK_SPARE.load(Ordering::Relaxed).min(spare), Ordering::Relaxed);
+    // SAFETY: the handle is of a living task of the module: its state is still listed.
+    unsafe { ffi::vTaskDelete(handle) };
     task::forget(handle);
 }
 
@@ -96,9 +93,12 @@ fn note_peaks(running: &'static Running) {
 /// Ends the instance: deletes its tasks and everything else that it owns, unbinds its callbacks, gives its memory back.
 pub fn end(running: &'static Running) {
     running.instance().stop();
-    while let Some(handle) = task::any_of_module() {
-        delete_task(handle as u32);
-    }
+    // In one go: this task does not block meanwhile, so no task of the module meets what a deleted one left, such as a mutex.
+    console::while_idle(|| {
+        while let Some(handle) = task::any_of_module() {
+            delete_task(handle);
+        }
+    });
     while objects::take(HandleKind::Task).is_some() {}
     critical_section::with(|cs| DOOMED.borrow_ref_mut(cs).clear());
     // A firmware task that is inside a callback leaves it at its next branch or call; one that blocks there is woken.

@@ -21,6 +21,7 @@ use espb_vm::{Granule, Instance, Trap, TrapKind};
 use crate::{
     counters,
     kernel::{self, ffi},
+    native_call::Assertion,
 };
 
 /// Bytes of a task name that a report keeps.
@@ -45,6 +46,8 @@ pub enum Failure {
     InUse = 5,
     /// A callback did something that only tasks of the module may do.
     NotInCallback = 6,
+    /// A task that holds a mutex was to be deleted, which would leave the mutex to nobody.
+    MutexHeld = 7,
     /// An assertion of the kernel failed in a host function: codes from here on are this plus the line in its source.
     KernelAssertion = 0x1_0000,
 }
@@ -52,13 +55,14 @@ pub enum Failure {
 impl Failure {
     /// The failure in words.
     pub fn text(code: u32) -> &'static str {
-        const TEXTS: [&str; 6] = [
+        const TEXTS: [&str; 7] = [
             "there is no memory left",
             "the module has too many kernel objects",
             "the module has too many tasks",
             "a task function returned instead of calling vTaskDelete",
             "an object was deleted while another task waits on it",
             "a callback called a function that only tasks may call",
+            "a task was deleted that holds a mutex",
         ];
         (code as usize)
             .checked_sub(1)
@@ -89,6 +93,8 @@ pub struct Progress {
     pub trap: Option<Trap>,
     /// Name of the task in which that was.
     pub task: [u8; TASK_NAME],
+    /// The kernel's assertion behind the first `Failure::KernelAssertion`.
+    pub assertion: Option<Assertion>,
     /// The result was told to the host.
     pub told: bool,
     /// The chip's instruction counter at the start of the call.
@@ -166,6 +172,11 @@ impl Running {
             progress.ended_at = counters::instructions();
             progress.result = Some(result);
         });
+    }
+
+    /// A host call broke this rule of the kernel; the first one counts.
+    pub fn note_assertion(&self, assertion: Assertion) {
+        self.change(|progress| progress.assertion = progress.assertion.or(Some(assertion)));
     }
 
     /// The result was told to the host.

@@ -50,6 +50,14 @@ pub fn remove(kind: HandleKind, handle: u32) -> bool {
     })
 }
 
+/// The object of this kind with this position among all objects of the kind.
+pub fn nth(kind: HandleKind, position: usize) -> Option<u32> {
+    critical_section::with(|cs| {
+        let objects = OBJECTS.borrow_ref(cs);
+        objects.iter().filter(|object| object.kind == kind).nth(position).map(|object| object.handle)
+    })
+}
+
 /// Takes out any object of this kind.
 pub fn take(kind: HandleKind) -> Option<u32> {
     critical_section::with(|cs| {

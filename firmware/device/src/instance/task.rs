@@ -236,6 +236,13 @@ pub fn is_used(handle: u32) -> bool {
     any(|task| !ptr::eq(task, current) && task.uses.iter().any(|used| used.load(Ordering::Relaxed) == handle))
 }
 
+/// Whether the host call of task `handle` uses an object of this kind.
+pub fn waits_on(handle: ffi::TaskHandle, kind: HandleKind) -> bool {
+    any(|task| {
+        task.handle() == handle && task.uses.iter().any(|used| objects::owns(kind, used.load(Ordering::Relaxed)))
+    })
+}
+
 /// Whether a firmware task is inside the module just now.
 pub fn callback_in_progress() -> bool {
     any(|task| task.is_firmware() && task.context().is_some_and(|context| context.backtrace().next().is_some()))
@@ -258,6 +265,33 @@ fn first(is_it: impl Fn(&ModuleTask) -> bool) -> Option<ffi::TaskHandle> {
         let mut states = tasks.0.iter().map(|task| unsafe { task.as_ref() });
         states.find(|task| is_it(task)).map(ModuleTask::handle)
     })
+}
+
+/// Has the contexts of all tasks record what they have used of their stacks. For the link task, which alone frees states.
+pub fn note_peaks() {
+    let listed = |index: usize| critical_section::with(|cs| TASKS.borrow_ref(cs).0.get(index).copied());
+    for state in (0..MAX_TASKS).map_while(listed) {
+        // SAFETY: the state lives until the link task, which runs this, frees it. Looking at the stacks takes too long for a
+        // critical section.
+        if let Some(context) = unsafe { state.as_ref() }.context() {
+            context.note_peaks();
+        }
+    }
+}
+
+/// The least native stack that a living task of the module has left, in bytes.
+pub fn native_stack_spare() -> Option<u32> {
+    let listed = |index: usize| critical_section::with(|cs| TASKS.borrow_ref(cs).0.get(index).copied());
+    // SAFETY: as in `note_peaks`.
+    let tasks = (0..MAX_TASKS).map_while(listed).map(|state| unsafe { state.as_ref() });
+    let of_module = tasks.filter(|task| !task.is_firmware() && !task.handle().is_null());
+    of_module.map(|task| native_stack_spare_of(task.handle())).min()
+}
+
+/// Native stack that a task of the module never used, in bytes.
+pub fn native_stack_spare_of(handle: ffi::TaskHandle) -> u32 {
+    // SAFETY: the handle is of a living task of the module: its state is still listed.
+    unsafe { ffi::uxTaskGetStackHighWaterMark(handle) * size_of::<u32>() as u32 }
 }
 
 /// Frees the state of a task that was just deleted.

@@ -3,6 +3,8 @@
 
 use core::ffi::{CStr, c_char, c_void};
 
+use crate::native_call::Assertion;
+
 /// The idle task sleeps until the next interrupt.
 #[unsafe(no_mangle)]
 extern "C" fn vApplicationIdleHook() {
@@ -21,8 +23,8 @@ extern "C" fn vApplicationStackOverflowHook(_task: *mut c_void, name: *const c_c
 /// configASSERT of the kernel failed: the end of the module if it was called on its behalf, else of the firmware.
 #[unsafe(no_mangle)]
 extern "C" fn espb_kernel_assert_failed(file: *const c_char, line: i32) -> ! {
-    crate::native_call::abandon(line as u32);
-    // SAFETY: the kernel passes __FILE__.
-    let file = unsafe { CStr::from_ptr(file) };
+    // SAFETY: the kernel passes __FILE_NAME__, a constant.
+    let file: &'static CStr = unsafe { CStr::from_ptr(file) };
+    crate::native_call::abandon(Assertion { file, line: line as u32 });
     panic!("FreeRTOS assertion failed at {file:?}:{line}");
 }
