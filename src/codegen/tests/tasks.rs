@@ -118,12 +118,14 @@ fn thread_local_variables_start_as_they_were_declared() {
     );
 }
 
-/// The imports of a function with this statement in its C source.
+/// The imports of a function with this statement in its C source, by name.
 fn imports(statement: &str) -> Vec<String> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let source = format!("unsigned app_main(void) {{ unsigned x = 5; {statement} return x; }}");
     let module = translate(&super::compile(folder.path(), &source, "-Os"), "app_main", false).unwrap_or_else(|all| panic!("{statement}: {all:#?}"));
-    Module::parse(&module).expect("well-formed").imports().map(|import| import.name.to_owned()).collect()
+    let mut names: Vec<String> = Module::parse(&module).expect("well-formed").imports().map(|import| import.name.to_owned()).collect();
+    names.sort_unstable();
+    names
 }
 
 #[test]
