@@ -74,7 +74,7 @@ const fn own(name: &'static str, function: fn(&mut Call<'_, '_>) -> Result<u64, 
     Registration { name, action: Action::Own(function) }
 }
 
-const GROUPS: [&[Registration]; 15] = [
+const GROUPS: [&[Registration]; 16] = [
     task::TABLE,
     queue::TABLE,
     timer::TABLE,
@@ -87,6 +87,7 @@ const GROUPS: [&[Registration]; 15] = [
     memory::TABLE,
     string::TABLE,
     math::TABLE,
+    math::POINTERS,
     random::TABLE,
     atomic::TABLE,
     cpu::TABLE,
