@@ -75,6 +75,7 @@ fn named_file(file: &str) -> Program {
         group: "file",
         name: stem.into_owned(),
         sources: vec![Source { path: file.into(), options: vec!["-Ifixtures/corpus/language".into()] }],
+        generator: None,
         entry: "app_main",
         build: vec!["--stack".into(), "16K".into()],
         native_limit: NATIVE_LIMIT,
@@ -86,6 +87,7 @@ fn fixtures() -> impl Iterator<Item = Program> {
         group: "fixture",
         name: name.into(),
         sources: files.iter().map(|file| source(format!("fixtures/language/{file}"))).collect(),
+        generator: None,
         entry: "app_main",
         build: Vec::new(),
         native_limit: NATIVE_LIMIT,
@@ -97,6 +99,7 @@ fn language() -> impl Iterator<Item = Program> {
         group: "language",
         name: file.into(),
         sources: vec![source(format!("fixtures/corpus/language/{file}"))],
+        generator: None,
         entry: "app_main",
         build: vec!["--stack".into(), "16K".into()],
         native_limit: NATIVE_LIMIT,
@@ -174,6 +177,13 @@ const THIRD_PARTY: &[ThirdParty] = &[
         ..PLAIN
     },
     ThirdParty {
+        name: "cjson",
+        drivers: &["cjson_driver.c"],
+        folder: "cjson",
+        files: &["cJSON.c", "cJSON_Utils.c"],
+        ..PLAIN
+    },
+    ThirdParty {
         name: "mbedtls",
         drivers: &["mbedtls_driver.c"],
         folder: "mbedtls",
@@ -198,7 +208,8 @@ fn third_party() -> impl Iterator<Item = Program> {
             group: "third-party",
             name: package.name.into(),
             sources: ours.chain(theirs).map(|path| Source { path: path.into(), options: options.clone() }).collect(),
-            entry: "app_main",
+            generator: None,
+        entry: "app_main",
             build: package.build.iter().map(|option| option.to_string()).collect(),
             native_limit: NATIVE_LIMIT,
         })

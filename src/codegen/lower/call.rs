@@ -8,7 +8,7 @@
 use super::Lower;
 use super::emit::{imm, reg};
 use crate::codegen::abi::{self, Kind};
-use crate::codegen::machine::{self, Const, InstKind, Reg, Source, Target, VReg};
+use crate::codegen::machine::{self, InstKind, Reg, Source, Target, VReg};
 use crate::codegen::refusal::{Lowered, Refusal};
 use crate::ir::{self, Callee, Linkage, Operand, ParameterAttributes, ValueId};
 use espb_format::opcode::Opcode;
@@ -61,6 +61,9 @@ impl Lower<'_, '_> {
             let address = self.number(0);
             let arguments = self.arguments(call, Some(callee), false)?;
             return self.emit_call(result, Target::Indirect { address, signature }, arguments, false);
+        }
+        if self.long_jump(result, &callee.name, call)? {
+            return Ok(());
         }
         if let Some(refusal) = refused_runtime(&callee.name) {
             return Err(refusal);
@@ -122,15 +125,7 @@ impl Lower<'_, '_> {
         }
         if call.ty.variadic && !host {
             self.store_variadic(call)?;
-            let list = Const::Stack(self.variadic_area);
-            sources.push(match self.out.frame_pointer {
-                None => Source::Const(list),
-                Some(frame_pointer) => {
-                    let address = self.temp();
-                    self.add_number(address, frame_pointer.whole(), self.variadic_area as i32);
-                    Source::Lane(address)
-                }
-            });
+            sources.push(self.frame_address(self.variadic_area));
         }
         Ok(sources)
     }
@@ -270,25 +265,6 @@ impl Lower<'_, '_> {
         let list = self.out.vreg(1);
         self.list = Some(list);
         list
-    }
-
-    /// Inline assembly without instructions orders memory accesses or passes values through; anything else is refused.
-    fn inline_assembly(&mut self, result: Option<ValueId>, text: &str, constraints: &str, call: &ir::Call) -> Lowered<()> {
-        let refused = || Refusal::unsupported("inline assembly", "write it in C, or call a host function");
-        if !text.trim().is_empty() {
-            return Err(refused());
-        }
-        let Some(result) = result else { return Ok(()) };
-        let mut parts = constraints.split(',');
-        let tied = parts.next().is_some_and(|output| output.starts_with('=')) && parts.next() == Some("0");
-        let (Some(argument), true, 1) = (call.arguments.first(), tied, self.leaf_count(result)) else { return Err(refused()) };
-        if let Some(wanted) = self.wanted(result, 0) {
-            for lane in 0..self.leaf_kind(result, 0).lanes() {
-                let source = self.source(&argument.operand, 0, lane)?;
-                self.set_lane(wanted.lane(lane), source);
-            }
-        }
-        Ok(())
     }
 }
 

@@ -1,7 +1,9 @@
 //! The host functions: how an import finds one, and what happens around each call. One file a group; a new function is one
 //! line in its group's table and one line in `hints/`. What a function may be given is said there, never here.
 
+mod atomic;
 mod copies;
+mod cpu;
 mod esp_log;
 mod esp_timer;
 mod event;
@@ -72,7 +74,7 @@ const fn own(name: &'static str, function: fn(&mut Call<'_, '_>) -> Result<u64, 
     Registration { name, action: Action::Own(function) }
 }
 
-const GROUPS: [&[Registration]; 13] = [
+const GROUPS: [&[Registration]; 15] = [
     task::TABLE,
     queue::TABLE,
     timer::TABLE,
@@ -86,6 +88,8 @@ const GROUPS: [&[Registration]; 13] = [
     string::TABLE,
     math::TABLE,
     random::TABLE,
+    atomic::TABLE,
+    cpu::TABLE,
 ];
 
 /// The code of each contract, in the contracts' order; `None` where this firmware has none.
