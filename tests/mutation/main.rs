@@ -72,22 +72,24 @@ fn originals(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut all = Vec::new();
     for source in SOURCES {
         for (style, options) in STYLES.iter().enumerate() {
-            for kind in ["ll", "bc"] {
-                let name = format!("{}-{style}.{kind}", source.replace(['/', '.'], "-"));
-                let output = folder.join(&name);
-                let mut command = Command::new(root().join("fixtures/compile"));
-                command.arg(Path::new("fixtures").join(source)).arg(&output).args(*options).arg("-w");
-                if kind == "bc" {
-                    // Against the -S of the script, the last word counts.
-                    command.arg("-c");
-                }
-                let done = command.current_dir(root()).output().expect("fixtures/compile runs");
-                assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-                all.push((name, fs::read(&output).expect("clang wrote it")));
+            let name = format!("{}-{style}", source.replace(['/', '.'], "-"));
+            let (text, bitcode) = (folder.join(format!("{name}.ll")), folder.join(format!("{name}.bc")));
+            let mut compile = Command::new(root().join("fixtures/compile"));
+            run(compile.arg(Path::new("fixtures").join(source)).arg(&text).args(*options).arg("-w"));
+            let clang = std::env::var_os("CLANG").unwrap_or_else(|| "clang-22".into());
+            run(Command::new(clang).args(["-Wno-override-module", "-x", "ir", "-c", "-emit-llvm"]).arg(&text).arg("-o").arg(&bitcode));
+            for path in [text, bitcode] {
+                let bytes = fs::read(&path).expect("clang wrote it");
+                all.push((path.file_name().unwrap_or_default().to_string_lossy().into_owned(), bytes));
             }
         }
     }
     all
+}
+
+fn run(command: &mut Command) {
+    let done = command.current_dir(root()).output().expect("clang is there");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
 /// Builds input `number`: whether it could be translated, or what went wrong.
