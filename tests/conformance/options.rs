@@ -1,6 +1,6 @@
 //! The command line of the conformance test.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 /// What to run.
@@ -48,7 +48,7 @@ impl Options {
                         "{argument} is unknown; there are --all, --random N, --json FILE, --jobs N, --native-only, files of your own, and parts of names"
                     ));
                 }
-                file if file.ends_with(".c") || file.ends_with(".cpp") => options.files.push(argument),
+                file if Path::new(file).is_file() => options.files.push(argument),
                 _ => options.filters.push(argument),
             }
         }
