@@ -123,6 +123,16 @@ impl Module<'_> {
             .any(|block| block.instructions().into_iter().any(|instruction| instruction.opcode() == opcode))
     }
 
+    /// Whether some value is an integer of more than 64 bits.
+    pub fn contains_wide_integers(&self) -> bool {
+        self.functions().flat_map(|function| function.blocks()).any(|block| {
+            block.instructions().into_iter().any(|instruction| {
+                let operand = instruction.value().operand(0).and_then(|operand| operand.ty().int_width());
+                instruction.value().ty().int_width().or(operand).is_some_and(|width| width > 64)
+            })
+        })
+    }
+
     /// Calls whose direct callee is an intrinsic of an accepted name; calls of anything else have the name "".
     fn collect_calls(&self, accept: impl Fn(&str) -> bool) -> Vec<LLVMValueRef> {
         let mut calls = Vec::new();

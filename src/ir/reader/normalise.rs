@@ -29,8 +29,12 @@ const PASS_THROUGH: [&str; 4] =
 /// Brings the code of unoptimised input into SSA form and tidies it.
 /// A function that ends in a call of itself (`musttail`) becomes a loop, as in optimised input.
 const UNOPTIMISED: &str = "sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,simplifycfg,tailcallelim";
-/// Resolves what is only for optimisers, and splits vectors into scalars.
-const SCALAR: &str = "lower-constant-intrinsics,lower-expect,scalarizer<load-store>";
+/// Resolves what is only for optimisers, and splits vectors into scalars. Loads and stores of vectors stay: LLVM 22's scalarizer gets the
+/// places of elements wrong whose size is no power of two.
+const SCALAR: &str = "lower-constant-intrinsics,lower-expect,scalarizer";
+
+/// Writes divisions of integers of more than 64 bits as loops of simpler operations.
+const WIDE: &str = "require<libcall-lowering-info>,function(expand-ir-insts<O1>),";
 
 /// Runs the passes; only `roots` stay visible from outside, or everything if there are none.
 pub(super) fn normalise(module: &mut Module<'_>, roots: &[String]) -> Result<(), Diagnostic> {
@@ -63,8 +67,9 @@ pub(super) fn normalise(module: &mut Module<'_>, roots: &[String]) -> Result<(),
         // What only computed the conditions of dropped hints.
         function_passes.push("adce");
     }
+    let wide = if module.contains_wide_integers() { WIDE } else { "" };
     let function_passes = function_passes.join(",");
-    run(module, &format!("always-inline,globaldce,function({function_passes}),globaldce,strip-dead-prototypes"))
+    run(module, &format!("{wide}always-inline,globaldce,function({function_passes}),globaldce,strip-dead-prototypes"))
 }
 
 /// Turns `__attribute__((destructor))` functions into constructors that register them for the end of the program.

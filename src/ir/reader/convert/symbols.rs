@@ -89,7 +89,7 @@ impl<'m> Converter<'m, '_> {
             visibility: visibility(global),
             ty,
             size: layout.size,
-            align: global.variable_alignment().max(layout.align),
+            align: self.kept_alignment(ty, global.variable_alignment().max(layout.align)),
             constant: global.is_constant_variable(),
             unnamed_address: global.is_unnamed_address(),
             thread_local: global.is_thread_local(),
