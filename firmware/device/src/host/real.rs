@@ -10,7 +10,9 @@ use super::{Call, Registration, memory::byte, own, string::is_space};
 pub const TABLE: &[Registration] = &[
     own("strtod", |call| convert(call, |text| text.parse().unwrap_or(0.0)).map(f64::to_bits)),
     own("strtof", |call| convert::<f32>(call, |text| text.parse().unwrap_or(0.0)).map(|value| value.to_bits().into())),
-    own("atof", |call| scan(call.vm.memory(), call.word(0), |text| text.parse().unwrap_or(0.0)).map(|(value, _)| f64::to_bits(value))),
+    own("atof", |call| {
+        scan(call.vm.memory(), call.word(0), |text| text.parse().unwrap_or(0.0)).map(|(value, _)| f64::to_bits(value))
+    }),
     own("frexp", |call| {
         let (fraction, exponent) = libm::frexp(f64::from_bits(call.vm.double_word(0)));
         call.vm.memory().write_word(call.word(2), exponent as u32)?;
