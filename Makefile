@@ -79,6 +79,7 @@ corpus: setup ## the sources of others for the conformance test, in build/corpus
 conformance: corpus firmware ## several hundred programs and 1,000 random ones, natively and as modules (docs/conformance.md)
 	@fixtures/corpus/fetch --clangs
 	cargo test --release --test conformance -- --all --json build/conformance.json
+	cargo test --release --test conformance -- --scale
 
 N := 10000
 
