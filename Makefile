@@ -25,7 +25,7 @@ PACKAGES := build-essential llvm-22-dev libpolly-22-dev libzstd-dev zlib1g-dev l
 .DELETE_ON_ERROR:
 # Cargo uses all cores by itself; the order of prerequisites below is meant.
 .NOTPARALLEL:
-.PHONY: help setup toolchain firmware build fixtures demo test corpus conformance bench image-info clean FORCE
+.PHONY: help setup toolchain firmware build fixtures demo test corpus conformance infer-score bench image-info clean FORCE
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -75,6 +75,9 @@ corpus: setup ## the sources of others for the conformance test, in build/corpus
 conformance: corpus firmware ## several hundred programs and 1,000 random ones, natively and as modules (docs/conformance.md)
 	@fixtures/corpus/fetch --clangs
 	cargo test --release --test conformance -- --all --json build/conformance.json
+
+infer-score: fixtures ## how well contracts are inferred without hints, on every function that a fixture calls
+	cargo test --quiet --release --package espb --test infer_score
 
 bench: setup build fixtures ## the figures that the README states (ESPB_BLESS=1 writes them there)
 	cargo bench --quiet --bench figures
