@@ -5,6 +5,7 @@ mod machine;
 mod programs;
 mod random;
 mod refusals;
+mod tasks;
 mod vectors;
 mod widths;
 

@@ -1,10 +1,10 @@
-//! libatomic: what compilers call where the core has no atomic instructions, on objects of 1, 2, 4 and 8 bytes.
+//! libatomic: what compilers call where the core has no atomic instructions.
 
-use espb_vm::atomic::{Atomic, perform};
+use espb_vm::atomic::{Atomic, BlockAtomic, perform, perform_block};
 
 use super::{Registration, own};
 
-/// The rows of each operation, one a width.
+/// The rows of each operation, one a width, and those for objects of any size.
 macro_rules! table {
     ($($name:literal $operation:ident;)+) => {
         &[$(
@@ -12,7 +12,12 @@ macro_rules! table {
             own(concat!($name, "_2"), |call| perform(call.vm, Atomic::$operation, 2)),
             own(concat!($name, "_4"), |call| perform(call.vm, Atomic::$operation, 4)),
             own(concat!($name, "_8"), |call| perform(call.vm, Atomic::$operation, 8)),
-        )+]
+        )+
+            own("__atomic_load", |call| perform_block(call.vm, BlockAtomic::Load)),
+            own("__atomic_store", |call| perform_block(call.vm, BlockAtomic::Store)),
+            own("__atomic_exchange", |call| perform_block(call.vm, BlockAtomic::Exchange)),
+            own("__atomic_compare_exchange", |call| perform_block(call.vm, BlockAtomic::CompareExchange)),
+        ]
     };
 }
 

@@ -76,7 +76,7 @@ const fn own(name: &'static str, function: fn(&mut Call<'_, '_>) -> Result<u64, 
     Registration { name, action: Action::Own(function) }
 }
 
-const GROUPS: [&[Registration]; 17] = [
+const GROUPS: [&[Registration]; 18] = [
     task::TABLE,
     queue::TABLE,
     timer::TABLE,
@@ -89,6 +89,7 @@ const GROUPS: [&[Registration]; 17] = [
     memory::TABLE,
     string::TABLE,
     math::TABLE,
+    math::POINTERS,
     random::TABLE,
     real::TABLE,
     clock::TABLE,
