@@ -160,7 +160,7 @@ fn body<'a>(unit: &mut Unit<'a>, id: FuncId, function: &'a Function, regions: Re
 
 fn stub(unit: &mut Unit<'_>, host: &Function, regions: Regions) -> Lowered<Body> {
     let lowered = lower::host_stub(unit, host)?;
-    let signature = abi::signature(&unit.module.types, &host.ty)?;
+    let signature = abi::defined_signature(&unit.module.types, &host.ty)?;
     let signature = unit.tables.signature(signature)?;
     finish(lowered, host.name.clone(), signature, regions)
 }

@@ -49,6 +49,16 @@ pub struct Unit<'a> {
     pub static_size: u32,
 }
 
+/// The host function that takes as a `va_list` what the variadic one of this name takes directly.
+pub fn list_form(name: &str) -> Option<&'static str> {
+    match name {
+        "printf" => Some("vprintf"),
+        "sprintf" => Some("vsprintf"),
+        "snprintf" => Some("vsnprintf"),
+        _ => None,
+    }
+}
+
 fn expression() -> Refusal {
     Refusal::unsupported("a constant that is computed from addresses in a way that is not known at load", "compute it at run time")
 }
@@ -85,7 +95,7 @@ impl<'a> Unit<'a> {
         let index = match self.index(id) {
             Some(index) => index,
             None if function.linkage == Linkage::ExternalWeak => return Ok(Scalar::Bits(0)),
-            None if function.ty.variadic => {
+            None if function.ty.variadic && list_form(&function.name).is_none() => {
                 return Err(Refusal::unsupported(
                     format!("the address of the variadic host function {}", function.name),
                     "take the address of a function of your own that calls it",

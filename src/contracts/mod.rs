@@ -6,6 +6,7 @@
 mod calls;
 mod decide;
 mod hints;
+pub mod infer;
 
 pub use calls::{ArgumentFact, Calls};
 pub use decide::{Decision, Evidence, Import, Source, decide, decide_all};

@@ -31,7 +31,9 @@ impl Tools {
             other_clangs.push((entry.path(), name));
         }
         let debian = String::from("clang-19");
-        if other_clangs.iter().all(|(_, name)| *name != debian) && Command::new(&debian).arg("--version").output().is_ok() {
+        if other_clangs.iter().all(|(_, name)| *name != debian)
+            && Command::new(&debian).arg("--version").output().is_ok()
+        {
             other_clangs.push((PathBuf::from(&debian), debian));
         }
         other_clangs.sort();

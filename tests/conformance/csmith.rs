@@ -11,8 +11,18 @@ use crate::root;
 
 /// Sizes that fit the chip, in csmith's options.
 const SIZES: [&str; 12] = [
-    "--max-funcs", "6", "--max-block-depth", "4", "--max-block-size", "5", "--max-array-dim", "2",
-    "--max-array-len-per-dim", "8", "--max-expr-complexity", "8",
+    "--max-funcs",
+    "6",
+    "--max-block-depth",
+    "4",
+    "--max-block-size",
+    "5",
+    "--max-array-dim",
+    "2",
+    "--max-array-len-per-dim",
+    "8",
+    "--max-expr-complexity",
+    "8",
 ];
 
 /// Natively: half of all programs take less than 10,000 instructions, some never end.
@@ -31,7 +41,12 @@ fn csmith() -> Option<(PathBuf, PathBuf)> {
 pub fn cases(options: &Options, tools: &Tools) -> Result<Vec<Case>, String> {
     let Some((program, include)) = csmith() else {
         let missing = "csmith is missing: `make corpus` fetches it";
-        return if options.all { Err(missing.into()) } else { eprintln!("conformance: {missing}; no random programs"); Ok(Vec::new()) };
+        return if options.all {
+            Err(missing.into())
+        } else {
+            eprintln!("conformance: {missing}; no random programs");
+            Ok(Vec::new())
+        };
     };
     let folder = root().join("build/conformance/csmith");
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
@@ -43,7 +58,8 @@ pub fn cases(options: &Options, tools: &Tools) -> Result<Vec<Case>, String> {
 }
 
 fn case(seed: u32, program: &Path, path: &Path, include: &Path, tools: &Tools) -> Case {
-    let mut command = vec![program.display().to_string(), "--seed".into(), seed.to_string(), "--no-argc".into(), "--concise".into()];
+    let mut command =
+        vec![program.display().to_string(), "--seed".into(), seed.to_string(), "--no-argc".into(), "--concise".into()];
     command.extend(SIZES.map(String::from));
     if seed % 2 == 0 {
         command.push("--float".into());

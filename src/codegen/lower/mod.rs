@@ -30,7 +30,7 @@ use super::abi::{self, Kind};
 use super::analysis::Analysis;
 use super::machine::{self, Block, Inst, InstKind, Reg, Source, Target, VReg};
 use super::refusal::{Lowered, Refusal};
-use super::unit::Unit;
+use super::unit::{Unit, list_form};
 use crate::ir::{self, BlockId, Callee, DebugLocation, FuncId, InstructionKind, ValueId};
 use espb_format::opcode::Opcode;
 use std::collections::HashMap;
@@ -95,10 +95,11 @@ pub(super) fn lower<'a>(unit: &mut Unit<'a>, id: FuncId, function: &'a ir::Funct
     }
 }
 
-/// The body of a function that passes its arguments on to a host function.
+/// The body of a function that passes its arguments on to a host function; those of a variadic one arrive and go on as a list.
 pub(super) fn host_stub(unit: &mut Unit<'_>, host: &ir::Function) -> Lowered<machine::Function> {
-    let signature = abi::signature(&unit.module.types, &host.ty)?;
-    let import = unit.tables.import(&host.name, signature)?;
+    let signature = abi::defined_signature(&unit.module.types, &host.ty)?;
+    let name = if host.ty.variadic { list_form(&host.name) } else { None };
+    let import = unit.tables.import(name.unwrap_or(&host.name), signature)?;
     let mut out = machine::Function::default();
     let mut incoming = Vec::new();
     for param in signature.params() {

@@ -141,6 +141,12 @@ fn vectors_of_floats_compute_element_by_element() {
     program.function("<4 x float>", "<4 x float>", "%r = call <4 x float> @llvm.copysign.v4f32(<4 x float> %a, <4 x float> %b)", &operands);
     program.declare("declare <4 x i8> @llvm.fptosi.sat.v4i8.v4f32(<4 x float>)");
     program.function("<4 x i8>", "<4 x float>", "%r = call <4 x i8> @llvm.fptosi.sat.v4i8.v4f32(<4 x float> %a)", &operands);
+    for name in ["minimum", "maximum"] {
+        program.declare(&format!("declare <4 x float> @llvm.{name}.v4f32(<4 x float>, <4 x float>)"));
+        let body = format!("%x = call <4 x float> @llvm.{name}.v4f32(<4 x float> %a, <4 x float> %b)\n  %n = fcmp uno <4 x float> %x, %x\n  \
+            %r = select <4 x i1> %n, <4 x float> splat (float 9.0), <4 x float> %x");
+        program.function("<4 x float>", "<4 x float>", &body, &operands);
+    }
     program.declare("declare float @llvm.vector.reduce.fadd.v4f32(float, <4 x float>)");
     program.function("float", "<4 x float>", "%s = fmul <4 x float> %b, %b\n  %r = call float @llvm.vector.reduce.fadd.v4f32(float 1.0, <4 x float> %s)", &operands[..1]);
     program.agrees();
@@ -162,7 +168,7 @@ fn wide_integers_compute_in_two_parts() {
             program.function(&ty, &ty, &format!("%r = {op} {ty} %a, %b"), &operands);
         }
         for op in ["udiv", "sdiv", "urem", "srem"] {
-            for power in [1u128, 8, 1 << 63, 1 << 64] {
+            for power in [1i128, 8, -8, 1 << 63, 1 << 64, -(1 << 64)] {
                 program.function(&ty, &ty, &format!("%x = xor {ty} %a, %b\n  %r = {op} {ty} %x, {power}"), &operands);
             }
         }

@@ -32,6 +32,9 @@ impl Expander<'_> {
         if let Some(value) = self.narrow_intrinsic(ty, &name, &arguments)? {
             return Ok(value);
         }
+        if let Some(value) = self.float_intrinsic(ty, &name, &arguments)? {
+            return Ok(value);
+        }
         Ok(self.emit(ty, InstructionKind::Call(Box::new(call))))
     }
 

@@ -6,6 +6,7 @@
 
 mod bits;
 mod build;
+mod float;
 mod intrinsic;
 mod narrow;
 mod vector;

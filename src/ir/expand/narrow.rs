@@ -19,7 +19,7 @@ impl Expander<'_> {
     /// Whether an operation on scalars needs [`Expander::narrow_intrinsic`].
     pub(super) fn is_odd(&self, kind: &InstructionKind) -> bool {
         let InstructionKind::Call(call) = kind else { return false };
-        matches!(&call.callee, Callee::Intrinsic { name, .. } if is_listed(name))
+        matches!(&call.callee, Callee::Intrinsic { name, .. } if is_listed(name) || Self::is_float_intrinsic(name))
     }
 
     /// The value of an intrinsic of an odd width; `None` for what needs no help.

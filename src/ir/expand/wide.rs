@@ -43,9 +43,9 @@ impl Expander<'_> {
         Ok(self.gather(ty, vec![low, high]))
     }
 
-    /// A division by a power of two; all others are loops already.
+    /// A division by a power of two or its negative; all others are loops already.
     fn wide_quotient(&mut self, bits: u32, ty: TypeId, op: BinaryOp, lhs: &Operand, rhs: &Operand) -> Expanded<Operand> {
-        let divisor = match rhs {
+        let unsigned = match rhs {
             Operand::Constant(Constant { kind: ConstantKind::Aggregate(parts), .. }) => match parts.as_slice() {
                 [Constant { kind: ConstantKind::Int(low), .. }, Constant { kind: ConstantKind::Int(high), .. }] => low | high << LOW_BITS,
                 _ => 0,
@@ -53,8 +53,10 @@ impl Expander<'_> {
             _ => 0,
         };
         let signed = matches!(op, BinaryOp::SDiv | BinaryOp::SRem);
+        let negative = signed && unsigned >> (bits - 1) & 1 != 0;
+        let divisor = if negative { unsigned.wrapping_neg() << (128 - bits) >> (128 - bits) } else { unsigned };
         let power = divisor.trailing_zeros();
-        if !divisor.is_power_of_two() || signed && power == bits - 1 {
+        if !divisor.is_power_of_two() {
             return Err(wide("a division", bits));
         }
         let number = |this: &mut Self, value: u128| {
@@ -74,7 +76,9 @@ impl Expander<'_> {
         let bias = self.wide_binary(bits, ty, BinaryOp::And, &spread, &low_bits)?;
         let sum = self.wide_binary(bits, ty, BinaryOp::Add, lhs, &bias)?;
         if op == BinaryOp::SDiv {
-            return self.wide_binary(bits, ty, BinaryOp::AShr, &sum, &by);
+            let quotient = self.wide_binary(bits, ty, BinaryOp::AShr, &sum, &by)?;
+            let zero = number(self, 0);
+            return if negative { self.wide_binary(bits, ty, BinaryOp::Sub, &zero, &quotient) } else { Ok(quotient) };
         }
         let whole = number(self, !(divisor - 1));
         let multiple = self.wide_binary(bits, ty, BinaryOp::And, &sum, &whole)?;

@@ -2,6 +2,7 @@
 //! line in its group's table and one line in `hints/`. What a function may be given is said there, never here.
 
 mod atomic;
+mod clock;
 mod copies;
 mod cpu;
 mod esp_log;
@@ -13,6 +14,7 @@ mod math;
 mod memory;
 mod queue;
 mod random;
+mod real;
 mod stdio;
 mod stdlib;
 mod stream;
@@ -74,7 +76,7 @@ const fn own(name: &'static str, function: fn(&mut Call<'_, '_>) -> Result<u64, 
     Registration { name, action: Action::Own(function) }
 }
 
-const GROUPS: [&[Registration]; 15] = [
+const GROUPS: [&[Registration]; 18] = [
     task::TABLE,
     queue::TABLE,
     timer::TABLE,
@@ -87,7 +89,10 @@ const GROUPS: [&[Registration]; 15] = [
     memory::TABLE,
     string::TABLE,
     math::TABLE,
+    math::POINTERS,
     random::TABLE,
+    real::TABLE,
+    clock::TABLE,
     atomic::TABLE,
     cpu::TABLE,
 ];
