@@ -99,6 +99,7 @@ fn function(evidence: &Evidence<'_>, index: usize, user: Option<Slot>) -> Findin
     let callback = |signature| Param::Callback(Callback { signature, user, nullable });
     let typed = matches!(evidence.shape(index), Shape::Function(Some(_)));
     let passes = evidence.passed.all(index, |passed| matches!(passed, Passed::Function(_)));
+    let untyped = evidence.declared.params.iter().any(|shape| matches!(shape, Shape::Untyped { .. } | Shape::Unknown));
     match callback_signature(evidence, index) {
         None => {
             let plain = Signature::new(&[], None, false).map_or(Param::Value, callback);
@@ -116,7 +117,9 @@ fn function(evidence: &Evidence<'_>, index: usize, user: Option<Slot>) -> Findin
             match user {
                 Some(data) => Finding::likely(callback(signature), why)
                     .and(format!("argument {data} is the only untyped pointer, so it is what comes back to it")),
-                None if typed => Finding::certain(callback(signature), why).and("no argument could be its user data"),
+                None if typed && !untyped => {
+                    Finding::certain(callback(signature), why).and("no argument could be its user data")
+                }
                 None if signature.param_count() == 0 => {
                     Finding::certain(callback(signature), why).and("it has no parameter in which user data could come back")
                 }
@@ -137,7 +140,8 @@ fn user_data(evidence: &Evidence<'_>) -> Option<(Slot, Slot)> {
         (passed || matches!(evidence.shape(*index), Shape::Function(_))) && takes_something
     });
     let mut untyped = (0..shapes.len()).filter(|index| {
-        *evidence.shape(*index) == Shape::Untyped { constant: false } && evidence.length_after(*index).is_none()
+        let counted = *evidence.shape(index + 1) == Shape::Number { length: true };
+        *evidence.shape(*index) == Shape::Untyped { constant: false } && !counted
     });
     let pair = (callbacks.next()?, untyped.next()?);
     if callbacks.next().is_some() || untyped.next().is_some() {

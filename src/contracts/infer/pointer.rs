@@ -7,7 +7,7 @@ use super::finding::{Certainty, Finding};
 use super::lifetime::Before;
 use super::passed::Passed;
 use super::{Evidence, names};
-use espb_format::contract::{Callback, Direction, Extent, Handle, Fate, HandleKind, Member, Param, Pointer, Slot};
+use espb_format::contract::{Callback, Direction, Extent, Fate, Handle, HandleKind, Member, Param, Pointer, Slot};
 
 /// What the pointer parameter `index` means.
 pub(super) fn weigh(evidence: &Evidence<'_>, index: usize) -> Finding<Param> {
@@ -134,6 +134,9 @@ fn untyped(evidence: &Evidence<'_>, index: usize, constant: bool) -> Finding<Par
             None => Finding::uncertain(memory(Direction::Out, extent), why).and("whether it is read or written is not known"),
         };
     }
+    if evidence.returned.fresh && !constant {
+        return unknown(evidence, index, "the function makes new memory: this may be a block of the heap that it takes over");
+    }
     buffer(evidence, index, constant)
 }
 
@@ -255,7 +258,9 @@ fn inside(pointer: Pointer, offset: u32) -> Finding<Param> {
 /// A pointer of which there is no declaration.
 fn undeclared(evidence: &Evidence<'_>, index: usize) -> Finding<Param> {
     let passed = &evidence.passed;
-    if passed.all(index, |passed| matches!(passed, Passed::Literal(_))) && evidence.number_after(index).is_none_or(|_| !evidence.is_last_number(index)) {
+    // A number at the end may be a length: then the memory need not be terminated.
+    let length = evidence.pointers.last() == Some(&false);
+    if !length && passed.all(index, |passed| matches!(passed, Passed::Literal(_))) {
         return Finding::likely(memory(Direction::In, Extent::CString), "terminated string constants are passed");
     }
     let writes = evidence.access.get(index).is_some_and(|access| access.writes);
@@ -291,11 +296,6 @@ impl Evidence<'_> {
         self.is_number(index + 1).then(|| Slot::try_from(index + 1).ok()).flatten()
     }
 
-    /// Whether the parameter behind `index` is the last one: then it may be its length.
-    fn is_last_number(&self, index: usize) -> bool {
-        index + 2 == self.pointers.len()
-    }
-
     /// The next `size_t` behind a parameter.
     fn size_after(&self, index: usize) -> Option<Slot> {
         let next = (index + 1..self.pointers.len()).find(|other| *self.shape(*other) == Shape::Number { length: true })?;
@@ -304,12 +304,13 @@ impl Evidence<'_> {
 
     /// The length of untyped memory: the next `size_t`, else the number directly behind it.
     pub(super) fn length_after(&self, index: usize) -> Option<Slot> {
-        self.size_after(index).or_else(|| self.number_after(index).filter(|_| !self.has_handle()))
+        self.size_after(index).or_else(|| self.number_after(index).filter(|_| !self.has_objects()))
     }
 
-    /// Functions on objects have numbers that are no lengths: times, bits, positions.
-    fn has_handle(&self) -> bool {
-        self.declared.params.iter().any(|shape| matches!(shape, Shape::Handle(_)))
+    /// Functions on objects and with callbacks have numbers that are no lengths: times, priorities, positions.
+    fn has_objects(&self) -> bool {
+        let is = |shape: &Shape| matches!(shape, Shape::Handle(_) | Shape::HandlePlace(_) | Shape::Function(_));
+        self.declared.params.iter().any(is)
     }
 
     /// Two neighbouring `size_t` behind a parameter, nothing but memory between.
