@@ -258,7 +258,7 @@ mod tests {
         let import = Import { name: "vTaskDelay", signature: &signature, calls: &calls(vec![]), inferred: None };
         let decision = decide(&hints, import).unwrap();
         assert!(decision.contract.is_plain() && decision.evidence.is_empty());
-        let Source::Hint { file, line, text } = decision.source;
+        let Source::Hint { file, line, text } = decision.source else { panic!("{:?}", decision.source) };
         assert_eq!((file.as_str(), text.as_str()), ("freertos.hints", "vTaskDelay(i32 ticks)"));
         let found = include_str!("../../hints/freertos.hints").lines().nth(line as usize - 1);
         assert_eq!(found, Some(text.as_str()));

@@ -13,6 +13,8 @@ mod parameter;
 mod passed;
 mod pointer;
 mod result;
+#[cfg(test)]
+mod tests;
 
 pub use finding::{Certainty, Finding};
 pub use passed::{Passed, PassedArguments};
