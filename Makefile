@@ -13,7 +13,7 @@ RUSTC_FOR_TARGET = $(or $(FIRMWARE_RUSTC),$(CURDIR)/build/toolchain/bin/rustc)
 # What compiles the fixtures; IR_FLAGS are added to the flags in fixtures/compile.
 CC_IR ?= clang-22
 IR_FLAGS ?=
-FIXTURE_IR := $(patsubst fixtures/%.c,build/fixtures/%.ll,$(wildcard fixtures/*/*.c))
+FIXTURE_IR := $(patsubst fixtures/%,build/fixtures/%.ll,$(basename $(wildcard fixtures/*/*.c fixtures/*/*.cpp)))
 
 # Debian packages: LLVM as a static library for the translator; clang and lld for C; cmake, pkg-config and libclang for Unicorn;
 # venv for the check of the image with esptool.
@@ -25,7 +25,8 @@ PACKAGES := build-essential llvm-22-dev libpolly-22-dev libzstd-dev zlib1g-dev l
 .DELETE_ON_ERROR:
 # Cargo uses all cores by itself; the order of prerequisites below is meant.
 .NOTPARALLEL:
-.PHONY: help setup toolchain firmware build fixtures demo test corpus conformance infer-score bench image-info clean FORCE
+.PHONY: help setup toolchain firmware build fixtures demo test corpus conformance infer-score fuzz-build bench bench-build \
+	image-info clean FORCE
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -58,6 +59,10 @@ build/fixtures/%.ll: fixtures/%.c fixtures/compile
 	@mkdir -p $(@D)
 	CLANG=$(CC_IR) fixtures/compile $< $@ -MMD -MF $(@:.ll=.d) -MT $@ $(IR_FLAGS)
 
+build/fixtures/%.ll: fixtures/%.cpp fixtures/compile
+	@mkdir -p $(@D)
+	CLANG=$(CC_IR) fixtures/compile $< $@ -MMD -MF $(@:.ll=.d) -MT $@ $(IR_FLAGS)
+
 -include $(FIXTURE_IR:.ll=.d)
 
 HELLO := build/fixtures/tasks/hello_task
@@ -75,12 +80,21 @@ corpus: setup ## the sources of others for the conformance test, in build/corpus
 conformance: corpus firmware ## several hundred programs and 1,000 random ones, natively and as modules (docs/conformance.md)
 	@fixtures/corpus/fetch --clangs
 	cargo test --release --test conformance -- --all --json build/conformance.json
+	cargo test --release --test conformance -- --scale
+
+N := 10000
+
+fuzz-build: setup firmware ## N damaged inputs for the translator (N=10000): none may make it panic, abort or hang
+	cargo test --release --test mutation -- $(N)
 
 infer-score: fixtures ## how well contracts are inferred without hints, on every function that a fixture calls
 	cargo test --quiet --release --package espb --test infer_score
 
 bench: setup build fixtures ## the figures that the README states (ESPB_BLESS=1 writes them there)
 	cargo bench --quiet --bench figures
+
+bench-build: build corpus ## how long espb build takes and how much memory, over programs of growing size
+	cargo bench --quiet --bench translation
 
 image-info: firmware $(ESPTOOL) ## ask the chip maker's esptool whether bootloader and application are valid images
 	@if [ -x $(ESPTOOL) ]; then firmware/image/check.sh $(ESPTOOL) $(CHIP) $(IMAGE).bin; \

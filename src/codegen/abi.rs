@@ -84,7 +84,7 @@ fn collect(types: &TypeTable, ty: TypeId, offset: u32, all: &mut Vec<Leaf>) -> L
         Type::Half => return Err(Refusal::unsupported("a half-precision float", "use float")),
         Type::Quad => return Err(Refusal::unsupported("a long double (128 bits)", "use double")),
         Type::Function(_) => return Err(Refusal::unsupported("a function as a value", "use a function pointer")),
-        Type::Array { .. } | Type::Struct { .. } => {
+        Type::Array { .. } | Type::Vector { .. } | Type::Struct { .. } => {
             let mut index = 0;
             while let Some((part, at)) = types.part(ty, index) {
                 if all.len() >= MAX_LEAVES {

@@ -1,8 +1,10 @@
 //! Where each lane of each virtual register is live, as segments of a linear numbering. Removes code that nobody reads on the way.
 //!
-//! Must never hold: slots. Time and memory are linear in code plus blocks × lanes that live across blocks.
+//! Where a `setjmp` can be come back to from any later call, what is live behind it counts as live in the whole function, so that nothing else
+//! gets its place. Must never hold: slots. Time and memory are linear in code plus blocks × lanes that live across blocks.
 
 use super::machine::{Access, Block, Function, Inst, InstKind, Reg};
+use espb_format::opcode::Opcode;
 
 /// A half-open range of positions. Instruction `n` reads at `2n` and writes at `2n + 1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,6 +170,7 @@ impl Liveness {
             starts.push(next);
             next += 2 * (function.blocks[block.index()].insts.len() as u32 + 1);
         }
+        let mut kept = Vec::new();
         for at in (0..order.len()).rev() {
             let start = starts[at];
             let mut uses = Vec::new();
@@ -184,6 +187,10 @@ impl Liveness {
                 let position = start + 2 * index as u32;
                 let inst = &mut block.insts[index];
                 self.drop_dead(inst, position);
+                if matches!(inst.kind, InstKind::Op { opcode: Opcode::SetJump, .. }) {
+                    kept.extend((0..self.segments.len()).filter(|lane| self.is_live_after(*lane, position)));
+                    inst.for_each_lane(|reg, access| kept.retain(|lane| access == Access::Use || *lane != self.lane(reg)));
+                }
                 let mut defs = Vec::new();
                 inst.for_each_lane(|reg, access| match access {
                     Access::Use => uses.push(self.lane(reg)),
@@ -201,6 +208,9 @@ impl Liveness {
             }
         }
         self.segments.iter_mut().for_each(|segments| segments.reverse());
+        for lane in kept {
+            self.segments[lane] = vec![Segment { start: 0, end: next }];
+        }
         self.calls.reverse();
     }
 

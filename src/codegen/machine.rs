@@ -265,7 +265,7 @@ impl Inst {
                     | LoadIndexed8 | LoadIndexed8Signed | LoadIndexed16 | LoadIndexed16Signed | LoadIndexed32 | LoadIndexed64
                     | LoadStatic8 | LoadStatic8Signed | LoadStatic16 | LoadStatic16Signed | LoadStatic32 | LoadStatic64
                     | DivSigned | DivUnsigned | RemSigned | RemUnsigned | DivSigned64 | DivUnsigned64 | RemSigned64 | RemUnsigned64
-                    | Trap | Unreachable
+                    | Trap | Unreachable | SetJump | LongJump
             ),
         }
     }

@@ -104,11 +104,6 @@ pub fn signature(types: &TypeTable, ty: &FunctionType) -> Option<Signature> {
 pub fn generate(module: &Module, imports: &dyn ImportContracts, options: &Options) -> Result<Vec<u8>, Vec<Diagnostic>> {
     let mut diagnostics = Vec::new();
     let named = module::named(module, options, &mut diagnostics);
-    if !module.destructors.is_empty() {
-        diagnostics.push(
-            Refusal::unsupported("a destructor function", "clean up at the end of the entry; instances release what they own").anywhere(),
-        );
-    }
     let mut unit = Unit::new(module).map_err(|refusal| vec![refusal.anywhere()])?;
     let statics = statics::place(&mut unit).map_err(|refusal| vec![refusal.anywhere()])?;
     let regions = Regions { linear: unit.static_size, rodata: statics.rodata.len() as u32 };
@@ -165,7 +160,7 @@ fn body<'a>(unit: &mut Unit<'a>, id: FuncId, function: &'a Function, regions: Re
 
 fn stub(unit: &mut Unit<'_>, host: &Function, regions: Regions) -> Lowered<Body> {
     let lowered = lower::host_stub(unit, host)?;
-    let signature = abi::signature(&unit.module.types, &host.ty)?;
+    let signature = abi::defined_signature(&unit.module.types, &host.ty)?;
     let signature = unit.tables.signature(signature)?;
     finish(lowered, host.name.clone(), signature, regions)
 }

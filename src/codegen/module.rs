@@ -164,6 +164,9 @@ pub(super) fn write(parts: &Parts<'_>, options: &Options) -> Lowered<Vec<u8>> {
             SectionKind::Relocations,
             parts.statics.relocations.iter().flat_map(|relocation| relocation.encode().to_le_bytes()).collect(),
         );
+    if let Some(record) = parts.statics.thread_local {
+        writer.section(SectionKind::ThreadLocal, record.encode().to_vec());
+    }
     if !options.strip {
         let names = parts.bodies.iter().flat_map(|body| body.name.bytes().filter(|byte| *byte != 0).chain([0])).collect();
         writer.section(SectionKind::Names, names).section(SectionKind::Lines, lines.finish());

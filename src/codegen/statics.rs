@@ -7,6 +7,7 @@ use super::refusal::{Lowered, Refusal};
 use super::unit::{Place, Scalar, Unit};
 use crate::ir::{Constant, ConstantKind, Global, Linkage, Module};
 use espb_format::container::{LINEAR_UNIT, Relocation, RelocationKind};
+use espb_format::thread_local::ThreadLocal;
 use std::collections::HashMap;
 
 /// The sections that variables make.
@@ -20,6 +21,8 @@ pub struct Statics {
     pub bss: u32,
     /// Words of the data to adjust.
     pub relocations: Vec<Relocation>,
+    /// The thread-local variables, if there are any.
+    pub thread_local: Option<ThreadLocal>,
 }
 
 /// Largest total of each region; offsets stay far from overflow.
@@ -70,16 +73,12 @@ pub fn place(unit: &mut Unit<'_>) -> Lowered<Statics> {
     let mut constants = Vec::new();
     let mut initialised = Vec::new();
     let mut zeroed = Vec::new();
+    let mut own = Vec::new();
     for (index, global) in module.globals.iter().enumerate() {
-        if global.thread_local {
-            return Err(Refusal::unsupported(
-                format!("the variable {} is thread-local", global.name),
-                "use pvTaskGetThreadLocalStoragePointer, or a plain static variable",
-            ));
-        }
         match &global.initializer {
             None if global.linkage == Linkage::ExternalWeak => set(unit, index, Place::Null),
             None => {}
+            Some(value) if global.thread_local => own.push((index, global, value)),
             Some(value) if global.constant && !holds_address(value) => constants.push((index, global, value)),
             Some(value) if is_zero(value) => zeroed.push((index, global)),
             Some(value) => initialised.push((index, global, value)),
@@ -94,6 +93,11 @@ pub fn place(unit: &mut Unit<'_>) -> Lowered<Statics> {
     for (index, global, _) in &initialised {
         let start = region.take(global)?;
         set(unit, *index, Place::Linear(start));
+    }
+    let template = place_thread_local(unit, own)?;
+    let template_start = region.end.next_multiple_of(LINEAR_UNIT);
+    if !template.bytes.is_empty() {
+        region.end = template_start + template.bytes.len() as u32;
     }
     let data_end = region.end;
     for (index, global) in &zeroed {
@@ -111,6 +115,20 @@ pub fn place(unit: &mut Unit<'_>) -> Lowered<Statics> {
             statics.data.extend_from_slice(&image.bytes);
         }
     }
+    if template.size > 0 {
+        let initialised = template.bytes.len() as u32;
+        let start = if initialised > 0 { template_start } else { 0 };
+        statics.thread_local = Some(ThreadLocal { template: start, initialised, size: template.size });
+        let mut image = Image { bytes: template.bytes, relocations: Vec::new() };
+        for (offset, value) in template.values {
+            image.write(unit, value, offset)?;
+        }
+        // Behind all other data, so the offsets go on ascending.
+        image.relocations.sort_unstable_by_key(|one| one.offset);
+        statics.relocations.extend(image.relocations.iter().map(|one| Relocation { offset: one.offset + start, ..*one }));
+        statics.data.resize(data_end as usize - image.bytes.len(), 0);
+        statics.data.extend_from_slice(&image.bytes);
+    }
     statics.data.resize(data_end as usize, 0);
     Ok(statics)
 }
@@ -119,6 +137,33 @@ fn set(unit: &mut Unit<'_>, index: usize, place: Place) {
     if let Some(slot) = unit.places.get_mut(index) {
         *slot = Some(place);
     }
+}
+
+/// A task's block of thread-local variables.
+struct Template<'a> {
+    /// Room for the initial values, all zero.
+    bytes: Vec<u8>,
+    /// Bytes of the block.
+    size: u32,
+    /// Initial values by offset.
+    values: Vec<(u32, &'a Constant)>,
+}
+
+/// Initialised ones first.
+fn place_thread_local<'a>(unit: &mut Unit<'_>, mut own: Vec<(usize, &'a Global, &'a Constant)>) -> Lowered<Template<'a>> {
+    own.sort_by_key(|(_, global, value)| (is_zero(value), global.size));
+    let mut region = Region { end: 0 };
+    let mut template = Template { bytes: Vec::new(), size: 0, values: Vec::new() };
+    for (index, global, value) in own {
+        let start = region.take(global)?;
+        set(unit, index, Place::ThreadLocal(start));
+        template.size = region.end;
+        if !is_zero(value) {
+            template.bytes.resize(region.end as usize, 0);
+            template.values.push((start, value));
+        }
+    }
+    Ok(template)
 }
 
 /// Equal constants whose address does not matter share one place.

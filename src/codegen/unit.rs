@@ -15,6 +15,8 @@ pub enum Place {
     Linear(u32),
     /// At this offset in the constant data.
     Rodata(u32),
+    /// At this offset in a task's block of thread-local variables.
+    ThreadLocal(u32),
     /// A weak symbol that nobody defines: address 0.
     Null,
 }
@@ -45,6 +47,16 @@ pub struct Unit<'a> {
     pub places: Vec<Option<Place>>,
     /// Bytes of data and bss together.
     pub static_size: u32,
+}
+
+/// The host function that takes as a `va_list` what the variadic one of this name takes directly.
+pub fn list_form(name: &str) -> Option<&'static str> {
+    match name {
+        "printf" => Some("vprintf"),
+        "sprintf" => Some("vsprintf"),
+        "snprintf" => Some("vsnprintf"),
+        _ => None,
+    }
 }
 
 fn expression() -> Refusal {
@@ -83,7 +95,7 @@ impl<'a> Unit<'a> {
         let index = match self.index(id) {
             Some(index) => index,
             None if function.linkage == Linkage::ExternalWeak => return Ok(Scalar::Bits(0)),
-            None if function.ty.variadic => {
+            None if function.ty.variadic && list_form(&function.name).is_none() => {
                 return Err(Refusal::unsupported(
                     format!("the address of the variadic host function {}", function.name),
                     "take the address of a function of your own that calls it",
@@ -100,6 +112,10 @@ impl<'a> Unit<'a> {
             Some(Place::Linear(start)) => Ok(Scalar::Address(Const::Linear(start.wrapping_add_signed(offset)))),
             Some(Place::Rodata(start)) => Ok(Scalar::Address(Const::Rodata(start.wrapping_add_signed(offset)))),
             Some(Place::Null) => Ok(Scalar::Bits(u64::from(offset as u32))),
+            Some(Place::ThreadLocal(_)) => Err(Refusal::unsupported(
+                "the address of a thread-local variable as a constant",
+                "take it at run time; each task has another",
+            )),
             None => {
                 let name = self.module.global(id).map_or("", |global| global.name.as_str());
                 Err(Refusal {
@@ -108,6 +124,15 @@ impl<'a> Unit<'a> {
                     help: "link the file that defines it; variables of the firmware cannot be imported".to_owned(),
                 })
             }
+        }
+    }
+
+    /// Where a thread-local variable lies in its task's block.
+    pub fn thread_local(&self, constant: &Constant) -> Option<u32> {
+        let ConstantKind::Address(SymbolAddress { symbol: Symbol::Global(id), offset }) = &constant.kind else { return None };
+        match self.places.get(id.0 as usize).copied().flatten() {
+            Some(Place::ThreadLocal(start)) => Some(start.wrapping_add_signed(*offset)),
+            _ => None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Instructions, lowered as far as a code generator without a type tree needs.
 //!
-//! Must never hold: vectors (scalarised by the reader), exception handling (lowered by the reader) or target opcodes.
+//! Must never hold: computing with vectors or integers of more than 64 bits (see `expand`), exception handling (lowered by the reader) or target opcodes.
 
 use super::attributes::{FunctionAttributes, ParameterAttributes};
 use super::constant::Constant;
@@ -116,6 +116,8 @@ pub enum BinaryOp {
     And,
     Or,
     Xor,
+    /// The upper half of the exact product of two unsigned 64-bit integers.
+    MulHigh,
     FAdd,
     FSub,
     FMul,
@@ -193,7 +195,8 @@ pub enum AtomicOrdering {
     SequentiallyConsistent,
 }
 
-/// Operation of [`InstructionKind::AtomicRmw`]; F works on floating point.
+/// Operation of [`InstructionKind::AtomicRmw`]; F works on floating point. Of a finished module only those up to `Xor` are left: the
+/// reader makes loops of the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum RmwOp {
     Exchange,

@@ -8,6 +8,7 @@ pub mod constant;
 pub mod debug;
 pub mod function;
 pub mod instruction;
+mod expand;
 mod llvm;
 pub mod module;
 mod reader;

@@ -23,10 +23,8 @@ pub struct Module {
     pub globals: Vec<Global>,
     /// Other names of functions and variables; operands never refer to them.
     pub aliases: Vec<Alias>,
-    /// To run before the entry, in order.
+    /// To run before the entry, in order. Destructor functions are registered by constructors.
     pub constructors: Vec<Constructor>,
-    /// To run after the entry, in order.
-    pub destructors: Vec<Constructor>,
     /// `__attribute__((annotate("…")))` on functions and variables.
     pub annotations: Vec<Annotation>,
     /// Source files that places refer to.
@@ -90,10 +88,10 @@ pub struct Alias {
     pub target: SymbolAddress,
 }
 
-/// A function of `llvm.global_ctors` or `llvm.global_dtors`.
+/// A function of `llvm.global_ctors`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Constructor {
-    /// Lower runs earlier (constructors) or later (destructors); 65535 is the default.
+    /// Lower runs earlier; 65535 is the default.
     pub priority: u32,
     /// Takes and returns nothing.
     pub function: FuncId,

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Index of a type in [`TypeTable`]; equal types have equal ids.
+/// Index of a type in [`TypeTable`]; equal types of equal layout have equal ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TypeId(pub u32);
 
@@ -13,7 +13,7 @@ pub struct TypeId(pub u32);
 pub enum Type {
     /// No value.
     Void,
-    /// An integer of 1 to 128 bits; the width need not be a power of two.
+    /// An integer of 1 to 64 bits; the width need not be a power of two. A wider one is a struct: its low 64 bits, then the rest.
     Int(u32),
     /// IEEE 754 binary16.
     Half,
@@ -27,6 +27,8 @@ pub enum Type {
     Pointer,
     /// `count` elements one after the other, at multiples of the element's size.
     Array { element: TypeId, count: u64 },
+    /// `count` elements without gaps between their bytes. No instruction computes with it, see `expand`.
+    Vector { element: TypeId, count: u32 },
     /// Fields with their byte offsets from the start of the struct, paddings already counted.
     Struct { fields: Vec<TypeId>, offsets: Vec<u32> },
     /// The type of a function; never the type of a value.
@@ -70,7 +72,7 @@ pub struct TypeTable {
 impl TypeTable {
     /// Adds a type with its layout, or finds the equal one that is there.
     pub fn intern(&mut self, ty: Type, layout: Layout) -> TypeId {
-        let position = self.entries.iter().position(|entry| entry.ty == ty).unwrap_or_else(|| {
+        let position = self.entries.iter().position(|entry| entry.ty == ty && entry.layout == layout).unwrap_or_else(|| {
             self.entries.push(Entry { ty, layout });
             self.entries.len() - 1
         });
@@ -101,16 +103,19 @@ impl TypeTable {
         }
     }
 
-    /// Whether a value of the type has parts: array or struct.
+    /// Whether a value of the type has parts: array, vector or struct.
     pub fn is_aggregate(&self, id: TypeId) -> bool {
-        matches!(self.get(id), Type::Array { .. } | Type::Struct { .. })
+        matches!(self.get(id), Type::Array { .. } | Type::Vector { .. } | Type::Struct { .. })
     }
 
-    /// Type and byte offset of part `index` of an array or struct, `None` for other types or past the end.
+    /// Type and byte offset of part `index` of an array, vector or struct, `None` for other types or past the end.
     pub fn part(&self, id: TypeId, index: u32) -> Option<(TypeId, u32)> {
         match self.get(id) {
             Type::Array { element, count } if u64::from(index) < *count => {
                 Some((*element, self.layout(*element).size.checked_mul(index)?))
+            }
+            Type::Vector { element, count } if index < *count => {
+                Some((*element, self.layout(*element).store_size.checked_mul(index)?))
             }
             Type::Struct { fields, offsets } => Some((*fields.get(index as usize)?, *offsets.get(index as usize)?)),
             _ => None,

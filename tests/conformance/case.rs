@@ -21,6 +21,8 @@ pub struct Program {
     pub name: String,
     /// Its files.
     pub sources: Vec<Source>,
+    /// The command that writes a source file, and the file.
+    pub generator: Option<(Vec<String>, PathBuf)>,
     /// Its first function: `app_main` or `main`.
     pub entry: &'static str,
     /// Options for `espb build`, such as a larger stack.

@@ -16,7 +16,7 @@ pub struct Tools {
     kernel_include: PathBuf,
     /// The compiler of the fixtures.
     pub clang: (PathBuf, String),
-    /// Other clangs whose IR users have: those of Debian and of build/corpus/clang.
+    /// Other clangs whose IR users have: those of build/corpus/clang, and Debian's clang 19.
     pub other_clangs: Vec<(PathBuf, String)>,
 }
 
@@ -25,33 +25,38 @@ impl Tools {
     pub fn find() -> Result<Self, String> {
         let clang = (PathBuf::from("clang-22"), String::from("clang-22"));
         let mut other_clangs = Vec::new();
-        if Command::new("clang-19").arg("--version").output().is_ok() {
-            other_clangs.push((PathBuf::from("clang-19"), String::from("clang-19")));
-        }
         let fetched = root().join("build/corpus/clang");
         for entry in fs::read_dir(fetched).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             other_clangs.push((entry.path(), name));
         }
+        let debian = String::from("clang-19");
+        if other_clangs.iter().all(|(_, name)| *name != debian)
+            && Command::new(&debian).arg("--version").output().is_ok()
+        {
+            other_clangs.push((PathBuf::from(&debian), debian));
+        }
         other_clangs.sort();
         Ok(Self { kernel_include: kernel_include()?, clang, other_clangs })
     }
 
-    /// Compiles every file of a case to IR text in its folder.
-    pub fn to_ir(&self, case: &Case, folder: &Path) -> Result<Vec<PathBuf>, String> {
+    /// Compiles every file of a case to IR in its folder, as text or as bitcode.
+    pub fn to_ir(&self, case: &Case, folder: &Path, bitcode: bool) -> Result<Vec<PathBuf>, String> {
+        if let Some((command, output)) = &case.program.generator
+            && !output.is_file()
+        {
+            succeed(Command::new(&command[0]).args(&command[1..]))?;
+        }
         let mut outputs = Vec::new();
         for (index, source) in case.program.sources.iter().enumerate() {
             let name = source.path.file_stem().unwrap_or_default().to_string_lossy();
-            let output = folder.join(format!("{index:02}-{name}.ll"));
+            let output = folder.join(format!("{index:02}-{name}.{}", if bitcode { "bc" } else { "ll" }));
             let mut command = Command::new(root().join("fixtures/compile"));
             command.arg(&source.path).arg(&output);
             command.env("CLANG", &case.compiler.0).env("KERNEL_INCLUDE", &self.kernel_include);
             // The sources of others have their own opinion about warnings.
             command.args(["-w", "-I", "fixtures/corpus/include", &format!("-{}", case.level)]);
             command.arg(if case.debug { "-g" } else { "-g0" });
-            if source.path.extension().is_some_and(|extension| extension == "cpp") {
-                command.args(["-std=gnu++17", "-fno-exceptions", "-fno-rtti"]);
-            }
             succeed(command.args(&source.options))?;
             outputs.push(output);
         }

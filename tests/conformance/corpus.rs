@@ -20,8 +20,17 @@ const FIXTURES: [(&str, &[&str]); 4] = [
 ];
 
 const LANGUAGE: [&str; 11] = [
-    "integers.c", "multiply_high.c", "floats.c", "memory.c", "control.c", "calls.c", "thread_local.c", "atomics.c", "vectors.c",
-    "jumps.c", "objects.cpp",
+    "integers.c",
+    "multiply_high.c",
+    "floats.c",
+    "memory.c",
+    "control.c",
+    "calls.c",
+    "thread_local.c",
+    "atomics.c",
+    "vectors.c",
+    "jumps.c",
+    "objects.cpp",
 ];
 
 /// Every case but the random ones; or those of the files that `options` name.
@@ -75,6 +84,7 @@ fn named_file(file: &str) -> Program {
         group: "file",
         name: stem.into_owned(),
         sources: vec![Source { path: file.into(), options: vec!["-Ifixtures/corpus/language".into()] }],
+        generator: None,
         entry: "app_main",
         build: vec!["--stack".into(), "16K".into()],
         native_limit: NATIVE_LIMIT,
@@ -86,6 +96,7 @@ fn fixtures() -> impl Iterator<Item = Program> {
         group: "fixture",
         name: name.into(),
         sources: files.iter().map(|file| source(format!("fixtures/language/{file}"))).collect(),
+        generator: None,
         entry: "app_main",
         build: Vec::new(),
         native_limit: NATIVE_LIMIT,
@@ -97,6 +108,7 @@ fn language() -> impl Iterator<Item = Program> {
         group: "language",
         name: file.into(),
         sources: vec![source(format!("fixtures/corpus/language/{file}"))],
+        generator: None,
         entry: "app_main",
         build: vec!["--stack".into(), "16K".into()],
         native_limit: NATIVE_LIMIT,
@@ -117,7 +129,8 @@ struct ThirdParty {
 }
 
 /// Sources without options of their own.
-const PLAIN: ThirdParty = ThirdParty { name: "", drivers: &[], folder: "", files: &[], options: &[], build: &["--stack", "16K"] };
+const PLAIN: ThirdParty =
+    ThirdParty { name: "", drivers: &[], folder: "", files: &[], options: &[], build: &["--stack", "16K"] };
 
 const THIRD_PARTY: &[ThirdParty] = &[
     ThirdParty {
@@ -125,9 +138,33 @@ const THIRD_PARTY: &[ThirdParty] = &[
         drivers: &["lua_driver.c", "lua_files.c"],
         folder: "lua",
         files: &[
-            "lapi.c", "lcode.c", "lctype.c", "ldebug.c", "ldo.c", "ldump.c", "lfunc.c", "lgc.c", "llex.c", "lmem.c", "lobject.c",
-            "lopcodes.c", "lparser.c", "lstate.c", "lstring.c", "ltable.c", "ltm.c", "lundump.c", "lvm.c", "lzio.c", "lauxlib.c",
-            "lbaselib.c", "lcorolib.c", "lmathlib.c", "lstrlib.c", "ltablib.c", "lutf8lib.c",
+            "lapi.c",
+            "lcode.c",
+            "lctype.c",
+            "ldebug.c",
+            "ldo.c",
+            "ldump.c",
+            "lfunc.c",
+            "lgc.c",
+            "llex.c",
+            "lmem.c",
+            "lobject.c",
+            "lopcodes.c",
+            "lparser.c",
+            "lstate.c",
+            "lstring.c",
+            "ltable.c",
+            "ltm.c",
+            "lundump.c",
+            "lvm.c",
+            "lzio.c",
+            "lauxlib.c",
+            "lbaselib.c",
+            "lcorolib.c",
+            "lmathlib.c",
+            "lstrlib.c",
+            "ltablib.c",
+            "lutf8lib.c",
         ],
         options: &[
             // Printing without files, a seed and a decimal point that are the same everywhere, C calls as deep as the stack allows.
@@ -174,11 +211,29 @@ const THIRD_PARTY: &[ThirdParty] = &[
         ..PLAIN
     },
     ThirdParty {
+        name: "cjson",
+        drivers: &["cjson_driver.c"],
+        folder: "cjson",
+        files: &["cJSON.c", "cJSON_Utils.c"],
+        ..PLAIN
+    },
+    ThirdParty {
         name: "mbedtls",
         drivers: &["mbedtls_driver.c"],
         folder: "mbedtls",
-        files: &["library/aes.c", "library/md5.c", "library/platform_util.c", "library/sha1.c", "library/sha256.c", "library/sha512.c"],
-        options: &["-Ibuild/corpus/mbedtls/include", "-Ifixtures/corpus/third-party", "-DMBEDTLS_CONFIG_FILE=\"mbedtls_config.h\""],
+        files: &[
+            "library/aes.c",
+            "library/md5.c",
+            "library/platform_util.c",
+            "library/sha1.c",
+            "library/sha256.c",
+            "library/sha512.c",
+        ],
+        options: &[
+            "-Ibuild/corpus/mbedtls/include",
+            "-Ifixtures/corpus/third-party",
+            "-DMBEDTLS_CONFIG_FILE=\"mbedtls_config.h\"",
+        ],
         ..PLAIN
     },
 ];
@@ -198,6 +253,7 @@ fn third_party() -> impl Iterator<Item = Program> {
             group: "third-party",
             name: package.name.into(),
             sources: ours.chain(theirs).map(|path| Source { path: path.into(), options: options.clone() }).collect(),
+            generator: None,
             entry: "app_main",
             build: package.build.iter().map(|option| option.to_string()).collect(),
             native_limit: NATIVE_LIMIT,

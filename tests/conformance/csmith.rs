@@ -1,19 +1,28 @@
 //! Random programs: csmith with fixed seeds, every other one with floating point.
 
 use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::case::{Case, Program, Source};
-use crate::compile::{Tools, succeed};
+use crate::compile::Tools;
 use crate::options::Options;
 use crate::root;
 
 /// Sizes that fit the chip, in csmith's options.
 const SIZES: [&str; 12] = [
-    "--max-funcs", "6", "--max-block-depth", "4", "--max-block-size", "5", "--max-array-dim", "2",
-    "--max-array-len-per-dim", "8", "--max-expr-complexity", "8",
+    "--max-funcs",
+    "6",
+    "--max-block-depth",
+    "4",
+    "--max-block-size",
+    "5",
+    "--max-array-dim",
+    "2",
+    "--max-array-len-per-dim",
+    "8",
+    "--max-expr-complexity",
+    "8",
 ];
 
 /// Natively: half of all programs take less than 10,000 instructions, some never end.
@@ -32,31 +41,30 @@ fn csmith() -> Option<(PathBuf, PathBuf)> {
 pub fn cases(options: &Options, tools: &Tools) -> Result<Vec<Case>, String> {
     let Some((program, include)) = csmith() else {
         let missing = "csmith is missing: `make corpus` fetches it";
-        return if options.all { Err(missing.into()) } else { eprintln!("conformance: {missing}; no random programs"); Ok(Vec::new()) };
+        return if options.all {
+            Err(missing.into())
+        } else {
+            eprintln!("conformance: {missing}; no random programs");
+            Ok(Vec::new())
+        };
     };
     let folder = root().join("build/conformance/csmith");
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let mut cases = Vec::new();
     for seed in 1..=options.random {
-        let path = folder.join(format!("{seed}.c"));
-        let case = case(seed, &path, &include, tools);
-        if !options.wants(&case.name()) {
-            continue;
-        }
-        if !path.is_file() {
-            let mut command = Command::new(&program);
-            command.args(["--seed", &seed.to_string(), "--no-argc", "--concise"]).args(SIZES);
-            if seed % 2 == 0 {
-                command.arg("--float");
-            }
-            succeed(command.arg("--output").arg(&path))?;
-        }
-        cases.push(case);
+        cases.push(case(seed, &program, &folder.join(format!("{seed}.c")), &include, tools));
     }
     Ok(cases)
 }
 
-fn case(seed: u32, path: &std::path::Path, include: &std::path::Path, tools: &Tools) -> Case {
+fn case(seed: u32, program: &Path, path: &Path, include: &Path, tools: &Tools) -> Case {
+    let mut command =
+        vec![program.display().to_string(), "--seed".into(), seed.to_string(), "--no-argc".into(), "--concise".into()];
+    command.extend(SIZES.map(String::from));
+    if seed % 2 == 0 {
+        command.push("--float".into());
+    }
+    command.extend(["--output".into(), path.display().to_string()]);
     // csmith's own header is careless about pointers to float.
     let careless = String::from("-Wno-incompatible-pointer-types");
     let options = vec![careless, String::from("-isystem"), include.display().to_string()];
@@ -66,6 +74,7 @@ fn case(seed: u32, path: &std::path::Path, include: &std::path::Path, tools: &To
             group: "random",
             name: format!("csmith-{seed}"),
             sources: vec![Source { path: path.to_owned(), options }],
+            generator: Some((command, path.to_owned())),
             entry: "main",
             build: vec!["--stack".into(), "24K".into()],
             native_limit: NATIVE_LIMIT,

@@ -13,6 +13,7 @@ mod options;
 mod refusals;
 mod report;
 mod run;
+mod scale;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -42,6 +43,10 @@ fn conform(options: &Options) -> Result<bool, String> {
     let tools = compile::Tools::find()?;
     let native = native::Toolchain::prepare(&tools)?;
     let known = refusals::documented()?;
+    if options.scale {
+        print!("{}", scale::table(&csmith::cases(options, &tools)?, &tools)?);
+        return Ok(true);
+    }
     let mut cases = corpus::cases(options, &tools);
     cases.extend(csmith::cases(options, &tools)?);
     cases.retain(|case| options.wants(&case.name()));

@@ -51,15 +51,17 @@ pub fn build(case: &Case, ir: &[PathBuf], folder: &Path) -> Result<Built, Refusa
     let _ = std::fs::remove_file(&path);
     let start = Instant::now();
     let mut command = espb("build");
-    let output = run(command.args(ir).args(["--entry", case.program.entry]).args(&case.program.build).arg("-o").arg(&path));
+    let output =
+        run(command.args(ir).args(["--entry", case.program.entry]).args(&case.program.build).arg("-o").arg(&path));
     let time = start.elapsed();
     if output.code != 0 {
         return Err(output.refusal());
     }
     let sections = run(espb("inspect").arg(&path));
     let listed = sections.objects.iter().find(|object| object["reason"] == "sections");
-    let code = listed
-        .and_then(|object| object["sections"].as_array()?.iter().find(|section| section["name"] == "code")?["bytes"].as_u64());
+    let code = listed.and_then(|object| {
+        object["sections"].as_array()?.iter().find(|section| section["name"] == "code")?["bytes"].as_u64()
+    });
     match code {
         Some(code) => Ok(Built { path, time, code }),
         None => Err(sections.refusal()),
@@ -70,7 +72,11 @@ pub fn build(case: &Case, ir: &[PathBuf], folder: &Path) -> Result<Built, Refusa
 pub fn run_module(built: &Built) -> ModuleRun {
     let mut command = espb("run");
     let output = run(command.args(["--emulate", "esp32c3", "--stats", "--timeout", "300s"]).arg(&built.path));
-    let texts = output.objects.iter().filter(|object| object["reason"] == "output").filter_map(|object| object["text"].as_str());
+    let texts = output
+        .objects
+        .iter()
+        .filter(|object| object["reason"] == "output")
+        .filter_map(|object| object["text"].as_str());
     let stats = output.objects.iter().find(|object| object["reason"] == "stats");
     let figure = |pointer: &str| stats.and_then(|stats| stats.pointer(pointer)?.as_u64()).unwrap_or(0);
     ModuleRun {
@@ -124,7 +130,8 @@ impl Output {
 
     fn refusal(&self) -> Refusal {
         let errors = self.errors().map(|error| (text(&error["code"]), text(&error["message"]))).collect();
-        let first = self.complaints().into_iter().next().unwrap_or_else(|| format!("exit code {} without a reason", self.code));
+        let first =
+            self.complaints().into_iter().next().unwrap_or_else(|| format!("exit code {} without a reason", self.code));
         Refusal { errors, first }
     }
 }

@@ -1,6 +1,6 @@
 //! The command line of the conformance test.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 /// What to run.
@@ -13,6 +13,8 @@ pub struct Options {
     pub json: Option<PathBuf>,
     /// Cases at a time.
     pub jobs: usize,
+    /// Measure how translating grows with the program, and nothing else.
+    pub scale: bool,
     /// Build and run the native side alone, to work on the corpus.
     pub native_only: bool,
     /// C or C++ files to run instead of the corpus.
@@ -30,6 +32,7 @@ impl Options {
             json: None,
             jobs: thread::available_parallelism().map_or(1, usize::from),
             native_only: false,
+            scale: false,
             files: Vec::new(),
             filters: Vec::new(),
         };
@@ -42,20 +45,22 @@ impl Options {
                 "--random" => random = Some(number(&value()?)?),
                 "--json" => options.json = Some(value()?.into()),
                 "--jobs" => options.jobs = number(&value()?)?.max(1) as usize,
+                "--scale" => options.scale = true,
                 "--native-only" => options.native_only = true,
                 _ if argument.starts_with('-') => {
                     return Err(format!(
-                        "{argument} is unknown; there are --all, --random N, --json FILE, --jobs N, --native-only, files of your own, and parts of names"
+                        "{argument} is unknown; there are --all, --random N, --json FILE, --jobs N, --native-only, --scale, files \
+                         of your own, and parts of names"
                     ));
                 }
-                file if file.ends_with(".c") || file.ends_with(".cpp") => options.files.push(argument),
+                file if Path::new(file).is_file() => options.files.push(argument),
                 _ => options.filters.push(argument),
             }
         }
         options.random = match random {
             Some(random) => random,
             None if !options.files.is_empty() => 0,
-            None if options.all => 1000,
+            None if options.all || options.scale => 1000,
             None => options.random,
         };
         Ok(options)

@@ -26,6 +26,8 @@ pub fn documented() -> Result<Vec<Class>, String> {
 
 /// Whether every error of a refusal belongs to a documented class.
 pub fn explain(classes: &[Class], refusal: &Refusal) -> bool {
-    let explained = |(code, message): &(String, String)| classes.iter().any(|class| class.code == *code && message.contains(&class.words));
+    let explained = |(code, message): &(String, String)| {
+        classes.iter().any(|class| class.code == *code && message.contains(&class.words))
+    };
     !refusal.errors.is_empty() && refusal.errors.iter().all(explained)
 }

@@ -48,7 +48,11 @@ impl<'a> Report<'a> {
                 text += &format!("\n{} {}:\n    {reason}\n", outcome.word(), case.name());
             }
             if let Outcome::Refused(refusal) = outcome {
-                let unexplained = if explain(self.known_refusals, refusal) { "" } else { ", which docs/conformance.md does not list" };
+                let unexplained = if explain(self.known_refusals, refusal) {
+                    ""
+                } else {
+                    ", which docs/conformance.md does not list"
+                };
                 text += &format!("\nrefused {}{unexplained}:\n    {}\n", case.name(), refusal.first);
             }
         }
@@ -58,7 +62,12 @@ impl<'a> Report<'a> {
     fn summary(&self) -> String {
         let count = |word: &str| self.rows.iter().filter(|(_, outcome)| outcome.word() == word).count();
         let words = ["same", "DIFFERS", "refused", "too long", "native", "BROKEN"];
-        let counts: Vec<String> = words.iter().map(|word| (word, count(word))).filter(|(_, n)| *n > 0).map(|(word, n)| format!("{n} {word}")).collect();
+        let counts: Vec<String> = words
+            .iter()
+            .map(|word| (word, count(word)))
+            .filter(|(_, n)| *n > 0)
+            .map(|(word, n)| format!("{n} {word}"))
+            .collect();
         let mut text = format!("\n{} cases: {}\n", self.rows.len(), counts.join(", "));
         if let Some(mean) = geometric_mean(self.at_os().map(|(code, native)| code / native)) {
             text += &format!("code section against native .text at -Os, geometric mean: {mean:.3}\n");
@@ -68,12 +77,15 @@ impl<'a> Report<'a> {
 
     /// Code bytes of module and native program, of whole programs (not random ones) compiled with -Os.
     fn at_os(&self) -> impl Iterator<Item = (f64, f64)> {
-        self.rows.iter().filter(|(case, _)| case.level == "Os" && !case.debug && case.compiler.1 == "clang-22" && case.program.group != "random").filter_map(
-            |(_, outcome)| match outcome {
+        self.rows
+            .iter()
+            .filter(|(case, _)| {
+                case.level == "Os" && !case.debug && case.compiler.1 == "clang-22" && case.program.group != "random"
+            })
+            .filter_map(|(_, outcome)| match outcome {
                 Outcome::Same(native, built, _) => Some((built.code as f64, native.code as f64)),
                 _ => None,
-            },
-        )
+            })
     }
 
     /// Every case as a JSON object on a line.
@@ -102,7 +114,16 @@ fn row(case: &Case, outcome: &Outcome) -> String {
             built.time.as_millis(),
         ),
         Outcome::NativeOnly(native) => {
-            format!("{name:<44} {:>8} {:>11} {:>12} {:>11} {:>6} {:>7} {:>7}\n", outcome.word(), "", "", native.instructions, "", "", native.code)
+            format!(
+                "{name:<44} {:>8} {:>11} {:>12} {:>11} {:>6} {:>7} {:>7}\n",
+                outcome.word(),
+                "",
+                "",
+                native.instructions,
+                "",
+                "",
+                native.code
+            )
         }
         Outcome::Refused(refusal) => format!("{name:<44} {:>8} {}\n", outcome.word(), refusal.first),
         Outcome::Differs(_) | Outcome::TooLong | Outcome::Broken(_) => format!("{name:<44} {:>8}\n", outcome.word()),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::compile::{to_bitcode, to_ir};
+use crate::compile::{to_bitcode, to_ir, to_ir_with};
 use crate::program::espb;
 
 /// A module that is right in every respect; the cases spoil one thing each.
@@ -239,4 +239,12 @@ fn a_wrong_command_line_is_another_matter() {
         assert_eq!(finished.code, 2, "{}", finished.transcript());
         assert!(finished.stdout.is_empty() && !finished.stderr.is_empty(), "{}", finished.transcript());
     }
+}
+
+#[test]
+fn a_thrown_exception() {
+    let case = Case::new();
+    let source = case.file("throws.cpp", "extern \"C\" int app_main()\n{\n    throw 7;\n}\n");
+    let input = to_ir_with(&source, case.folder.path(), &["-fexceptions"]);
+    case.refused_by_build(&[&input], &[], at(&source, 3), &["exception", "-fno-exceptions"]);
 }

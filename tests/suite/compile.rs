@@ -14,9 +14,17 @@ pub fn root() -> &'static Path {
 /// # Panics
 /// When clang refuses it: a fixture that does not compile is a failed test.
 pub fn to_ir(source: &Path, folder: &Path) -> PathBuf {
+    to_ir_with(source, folder, &[])
+}
+
+/// The same with further options for clang.
+///
+/// # Panics
+/// As `to_ir`.
+pub fn to_ir_with(source: &Path, folder: &Path, options: &[&str]) -> PathBuf {
     let name = source.file_stem().expect("a source file has a name");
     let output = folder.join(name).with_extension("ll");
-    run(Command::new(root().join("fixtures/compile")).arg(source).arg(&output));
+    run(Command::new(root().join("fixtures/compile")).arg(source).arg(&output).args(options));
     output
 }
 

@@ -27,8 +27,10 @@ impl Fixture {
         let place = expectation.display();
         let text = fs::read_to_string(root().join(expectation)).unwrap_or_else(|error| panic!("{place}: {error}"));
         let (head, stdout) = text.split_once("---\n").unwrap_or_else(|| panic!("{place}: no line ---"));
+        let cpp = expectation.with_extension("cpp");
+        let source = if root().join(&cpp).exists() { cpp } else { expectation.with_extension("c") };
         let mut fixture = Fixture {
-            source: expectation.with_extension("c"),
+            source,
             exit: 0,
             with: Vec::new(),
             run: Vec::new(),

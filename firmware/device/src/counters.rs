@@ -27,13 +27,19 @@ pub fn start() {
     }
 }
 
+/// The counter as it stands. It wraps after 2³² instructions.
+pub fn now() -> u32 {
+    let now: u32;
+    // SAFETY: reads the counter CSR.
+    unsafe { core::arch::asm!("csrr {}, 0x7E2", out(reg) now) };
+    now
+}
+
 /// Instructions executed by the whole chip since [`start`]. Must be called at least once each 2³² instructions,
 /// which the tick does.
 pub fn instructions() -> u64 {
     critical_section::with(|cs| {
-        let now: u32;
-        // SAFETY: reads the counter CSR.
-        unsafe { core::arch::asm!("csrr {}, 0x7E2", out(reg) now) };
+        let now = now();
         let sampled = SAMPLED.borrow(cs);
         let (last, total) = sampled.get();
         let total = total + u64::from(now.wrapping_sub(last));

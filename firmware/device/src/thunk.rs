@@ -8,7 +8,7 @@ use espb_vm::Thunks;
 use crate::instance;
 
 /// Thunks in the pool: address-taken functions that a module may have.
-pub const COUNT: u16 = 64;
+pub const COUNT: u16 = 256;
 /// log₂ of a thunk's size in bytes.
 const SHIFT: u8 = 3;
 

@@ -72,3 +72,40 @@ fn locked(call: &HostCall<'_>, operation: Atomic, width: usize) -> Result<u64, T
     write(object, new)?;
     Ok(old)
 }
+
+/// What happens to an object of any size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockAtomic {
+    /// `(size, object, result)`: copies the object.
+    Load,
+    /// `(size, object, value)`: stores the value.
+    Store,
+    /// `(size, object, value, result)`: stores the value; the old one goes to the result.
+    Exchange,
+    /// `(size, object, expected, value)`: as [`Atomic::CompareExchange`].
+    CompareExchange,
+}
+
+/// The same for the functions whose first argument is the object's size in bytes; the others are addresses.
+pub fn perform_block(call: &HostCall<'_>, operation: BlockAtomic) -> Result<u64, Trap> {
+    let memory = call.memory();
+    let [size, object, second, third] = [0, 1, 2, 3].map(|slot| call.word(slot));
+    let mut outcome = Ok(0);
+    let body = || match operation {
+        BlockAtomic::Load => memory.copy(second, object, size).map(|()| 0),
+        BlockAtomic::Store => memory.copy(object, second, size).map(|()| 0),
+        BlockAtomic::Exchange => memory.copy(third, object, size).and_then(|()| memory.copy(object, second, size)).map(|()| 0),
+        BlockAtomic::CompareExchange => {
+            let equal = (0..size).try_fold(true, |equal, at| {
+                let (mut found, mut expected) = ([0], [0]);
+                memory.read(object.wrapping_add(at), &mut found)?;
+                memory.read(second.wrapping_add(at), &mut expected)?;
+                Ok(equal && found == expected)
+            })?;
+            if equal { memory.copy(object, third, size)? } else { memory.copy(second, object, size)? }
+            Ok(equal.into())
+        }
+    };
+    call.instance().host().critical(&mut || outcome = body());
+    outcome
+}

@@ -8,7 +8,7 @@
 use super::Lower;
 use super::emit::{imm, reg};
 use crate::codegen::abi::{self, Kind};
-use crate::codegen::machine::{self, Const, InstKind, Reg, Source, Target, VReg};
+use crate::codegen::machine::{self, InstKind, Reg, Source, Target, VReg};
 use crate::codegen::refusal::{Lowered, Refusal};
 use crate::ir::{self, Callee, Linkage, Operand, ParameterAttributes, ValueId};
 use espb_format::opcode::Opcode;
@@ -17,6 +17,13 @@ use espb_format::signature::ValType;
 impl Lower<'_, '_> {
     /// A call of any kind.
     pub fn call(&mut self, result: Option<ValueId>, call: &ir::Call) -> Lowered<()> {
+        if call.must_tail {
+            // The reader made loops of those that call their own function.
+            return Err(Refusal::unsupported(
+                "a guaranteed tail call (musttail) of another function",
+                "leave out the attribute if the depth of calls is bounded; otherwise write a loop with a switch",
+            ));
+        }
         match &call.callee {
             Callee::Intrinsic { name, .. } => self.intrinsic(result, name, call),
             Callee::InlineAsm { text, constraints, .. } => self.inline_assembly(result, text, constraints, call),
@@ -48,10 +55,18 @@ impl Lower<'_, '_> {
             return self.emit_call(result, Target::Function(index), arguments, false);
         }
         if callee.linkage == Linkage::ExternalWeak {
-            return Err(Refusal::unsupported(
-                format!("a call of the weak function {} that nobody defines", callee.name),
-                "link the file that defines it",
-            ));
+            // Nobody defines it: a call that the program should have guarded by a test traps like any call of null.
+            let signature = abi::defined_signature(types, &call.ty)?;
+            let signature = self.unit.tables.signature(signature)?;
+            let address = self.number(0);
+            let arguments = self.arguments(call, Some(callee), false)?;
+            return self.emit_call(result, Target::Indirect { address, signature }, arguments, false);
+        }
+        if self.long_jump(result, &callee.name, call)? {
+            return Ok(());
+        }
+        if let Some(refusal) = refused_runtime(&callee.name) {
+            return Err(refusal);
         }
         if let ("memcpy" | "memmove" | "memset", [to, second, length]) = (callee.name.as_str(), call.arguments.as_slice()) {
             if callee.name == "memset" {
@@ -110,15 +125,7 @@ impl Lower<'_, '_> {
         }
         if call.ty.variadic && !host {
             self.store_variadic(call)?;
-            let list = Const::Stack(self.variadic_area);
-            sources.push(match self.out.frame_pointer {
-                None => Source::Const(list),
-                Some(frame_pointer) => {
-                    let address = self.temp();
-                    self.add_number(address, frame_pointer.whole(), self.variadic_area as i32);
-                    Source::Lane(address)
-                }
-            });
+            sources.push(self.frame_address(self.variadic_area));
         }
         Ok(sources)
     }
@@ -259,23 +266,17 @@ impl Lower<'_, '_> {
         self.list = Some(list);
         list
     }
+}
 
-    /// Inline assembly without instructions orders memory accesses or passes values through; anything else is refused.
-    fn inline_assembly(&mut self, result: Option<ValueId>, text: &str, constraints: &str, call: &ir::Call) -> Lowered<()> {
-        let refused = || Refusal::unsupported("inline assembly", "write it in C, or call a host function");
-        if !text.trim().is_empty() {
-            return Err(refused());
+/// The refusal of those parts of the C++ run-time library that no module has: exceptions and `dynamic_cast`.
+fn refused_runtime(name: &str) -> Option<Refusal> {
+    match name {
+        "__cxa_allocate_exception" | "__cxa_throw" | "__cxa_rethrow" | "__cxa_begin_catch" | "__cxa_end_catch" | "_Unwind_Resume" => {
+            Some(Refusal::unsupported("a C++ exception", "compile with -fno-exceptions, and report errors by return values"))
         }
-        let Some(result) = result else { return Ok(()) };
-        let mut parts = constraints.split(',');
-        let tied = parts.next().is_some_and(|output| output.starts_with('=')) && parts.next() == Some("0");
-        let (Some(argument), true, 1) = (call.arguments.first(), tied, self.leaf_count(result)) else { return Err(refused()) };
-        if let Some(wanted) = self.wanted(result, 0) {
-            for lane in 0..self.leaf_kind(result, 0).lanes() {
-                let source = self.source(&argument.operand, 0, lane)?;
-                self.set_lane(wanted.lane(lane), source);
-            }
+        "__dynamic_cast" => {
+            Some(Refusal::unsupported("dynamic_cast", "use a virtual function instead; -fno-rtti finds the other uses of run-time types"))
         }
-        Ok(())
+        _ => None,
     }
 }

@@ -14,9 +14,6 @@ impl Lower<'_, '_> {
     /// `dest = op operand`, of kind `to`.
     pub fn cast(&mut self, dest: VReg, to: Kind, op: CastOp, operand: &Operand) -> Lowered<()> {
         let from = self.kind_of(operand)?;
-        if from.bits() > 64 || to.bits() > 64 {
-            return self.cast_wide(dest, to, op, operand);
-        }
         match op {
             CastOp::Trunc => self.truncate(dest, to, operand),
             CastOp::PtrToInt | CastOp::IntToPtr if to.bits() <= from.bits() => self.truncate(dest, to, operand),

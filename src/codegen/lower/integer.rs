@@ -89,7 +89,7 @@ impl Lower<'_, '_> {
             Shl => (Opcode::ShiftLeft, self.get(lhs)?, self.shift_amount(rhs, bits)?),
             LShr => (Opcode::ShiftRightUnsigned, self.get_zero_extended(lhs)?, self.shift_amount(rhs, bits)?),
             AShr => (Opcode::ShiftRightSigned, self.get_sign_extended(lhs)?, self.shift_amount(rhs, bits)?),
-            FAdd | FSub | FMul | FDiv | FRem => return Ok(()),
+            MulHigh | FAdd | FSub | FMul | FDiv | FRem => return Ok(()),
         };
         self.op(opcode, &[reg(to), reg(a), reg(b)]);
         Ok(())

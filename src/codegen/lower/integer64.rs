@@ -22,6 +22,11 @@ impl Lower<'_, '_> {
         {
             return Ok(());
         }
+        if op == MulHigh {
+            let (a, b) = (self.get64(lhs)?, self.get64(rhs)?);
+            self.multiply_high(dest, a, b, false);
+            return Ok(());
+        }
         if op == Or && (self.join(dest, lhs, rhs)? || self.join(dest, rhs, lhs)?) {
             return Ok(());
         }
@@ -47,7 +52,7 @@ impl Lower<'_, '_> {
             Shl => (Opcode::ShiftLeft64, self.get64(lhs)?, self.get64(rhs)?),
             LShr => (Opcode::ShiftRightUnsigned64, self.get_zero_extended64(lhs)?, self.get64(rhs)?),
             AShr => (Opcode::ShiftRightSigned64, self.get_sign_extended64(lhs)?, self.get64(rhs)?),
-            FAdd | FSub | FMul | FDiv | FRem => return Ok(()),
+            MulHigh | FAdd | FSub | FMul | FDiv | FRem => return Ok(()),
         };
         self.op(opcode, &[reg(dest.whole()), reg(a), reg(b)]);
         Ok(())

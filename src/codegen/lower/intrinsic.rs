@@ -10,7 +10,9 @@ use crate::codegen::abi::{self, Kind};
 use crate::codegen::machine::{Const, Source, VReg};
 use crate::codegen::refusal::{Lowered, Refusal};
 use crate::ir::{self, Operand, ValueId};
+use espb_format::instruction::range;
 use espb_format::opcode::Opcode;
+use espb_format::operand as format;
 
 /// What an integer intrinsic computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,10 +92,9 @@ fn library_name(name: &str) -> Option<&'static str> {
         "llvm.floor" => "floor",
         "llvm.ceil" => "ceil",
         "llvm.trunc" => "trunc",
-        "llvm.rint" => "rint",
-        "llvm.nearbyint" => "nearbyint",
+        // There is one rounding mode, to the nearest even, and nobody sees inexact results flagged.
+        "llvm.rint" | "llvm.nearbyint" | "llvm.roundeven" => "rint",
         "llvm.round" => "round",
-        "llvm.roundeven" => "roundeven",
         "llvm.sqrt" => "sqrt",
         "llvm.sin" => "sin",
         "llvm.cos" => "cos",
@@ -205,6 +206,7 @@ impl Lower<'_, '_> {
                 self.op(Opcode::And, &[reg(dest.whole()), reg(a), reg(b)]);
                 Ok(())
             }
+            ("llvm.threadlocal.address", [variable]) => self.thread_local(dest, variable),
             ("llvm.stacksave", _) => {
                 self.set_lane(dest.whole(), Source::Const(Const::Stack(0)));
                 Ok(())
@@ -225,12 +227,32 @@ impl Lower<'_, '_> {
                 self.set_lane(dest.whole(), int(0));
                 Ok(())
             }
-            ("llvm.lround" | "llvm.llround" | "llvm.lrint" | "llvm.llrint", _) => Err(Refusal::unsupported(
-                format!("the intrinsic {name}"),
-                "compile with -fno-builtin, or cast the result of round() or rint()",
-            )),
             _ => Err(unknown(name)),
         }
+    }
+
+    /// The address of a thread-local variable in the running task.
+    fn thread_local(&mut self, dest: VReg, variable: &Operand) -> Lowered<()> {
+        let place = match variable {
+            Operand::Constant(constant) => self.unit.thread_local(constant).map(i64::from),
+            Operand::Value(_) => None,
+        };
+        match place {
+            Some(offset) if offset <= range(format::Operand::ThreadLocalAddress).1 => {
+                self.op(Opcode::ThreadLocalAddress, &[reg(dest.whole()), imm(offset)]);
+            }
+            Some(offset) => {
+                let start = self.temp();
+                self.op(Opcode::ThreadLocalAddress, &[reg(start), imm(0)]);
+                self.add_number(dest.whole(), start, offset as i32);
+            }
+            // A weak one that nobody defines, or a refusal.
+            None => {
+                let address = self.source(variable, 0, 0)?;
+                self.set_lane(dest.whole(), address);
+            }
+        }
+        Ok(())
     }
 
     /// Conversion that saturates; the instructions do so at 32 and 64 bits.

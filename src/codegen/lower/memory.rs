@@ -7,27 +7,14 @@ use super::address::Mode;
 use super::emit::{imm, int, reg};
 use crate::codegen::abi::{self, Kind, Leaf};
 use crate::codegen::machine::{Reg, Source, VReg};
-use crate::codegen::refusal::{Lowered, Refusal};
-use crate::ir::{AtomicOrdering, Operand, ValueId};
+use crate::codegen::refusal::Lowered;
+use crate::ir::{Operand, ValueId};
 use espb_format::opcode::Opcode;
 
 /// Largest block that is copied or set by single loads and stores, in bytes.
 const INLINE_BLOCK: u64 = 32;
 
 impl Lower<'_, '_> {
-    /// Refuses atomic accesses that two loads or stores would make.
-    pub fn check_load_ordering(&self, ordering: Option<AtomicOrdering>, kind: Kind) -> Lowered<()> {
-        if ordering.is_some() && kind.lanes() > 1 {
-            return Err(Refusal::unsupported("an atomic access of 64 bits", "protect the access with taskENTER_CRITICAL"));
-        }
-        Ok(())
-    }
-
-    /// The same for a store.
-    pub fn check_ordering(&self, ordering: Option<AtomicOrdering>, value: &Operand) -> Lowered<()> {
-        if ordering.is_none() { Ok(()) } else { self.check_load_ordering(ordering, self.kind_of(value)?) }
-    }
-
     /// Leaf `leaf` of the value loaded from `address`.
     pub fn load(&mut self, value: ValueId, leaf: usize, dest: VReg, address: &Operand) -> Lowered<()> {
         let ty = self.function.value_types.get(value.0 as usize).copied();
@@ -215,7 +202,7 @@ impl Lower<'_, '_> {
         }
     }
 
-    /// Stores a word of the area for variable arguments.
+    /// Stores one or two words into the linear frame.
     pub fn store_frame(&mut self, from: Reg, offset: u32, width: u32) {
         match self.out.frame_pointer {
             None => self.store_mode(from, Mode::Stack(offset), width),
@@ -223,6 +210,18 @@ impl Lower<'_, '_> {
                 let base = self.temp();
                 self.add_number(base, frame_pointer.whole(), offset as i32);
                 self.store_mode(from, Mode::Displacement { base, offset: 0 }, width);
+            }
+        }
+    }
+
+    /// Loads what [`Lower::store_frame`] stored.
+    pub fn load_frame(&mut self, to: Reg, offset: u32, width: u32) {
+        match self.out.frame_pointer {
+            None => self.load_mode(to, Mode::Stack(offset), width, false),
+            Some(frame_pointer) => {
+                let base = self.temp();
+                self.add_number(base, frame_pointer.whole(), offset as i32);
+                self.load_mode(to, Mode::Displacement { base, offset: 0 }, width, false);
             }
         }
     }

@@ -6,6 +6,8 @@
 
 mod address;
 mod aggregate;
+mod assembly;
+mod atomic;
 mod bits;
 mod call;
 mod cast;
@@ -16,6 +18,7 @@ mod float;
 mod integer;
 mod integer64;
 mod intrinsic;
+mod jump;
 mod memory;
 mod operand;
 mod overflow;
@@ -27,7 +30,7 @@ use super::abi::{self, Kind};
 use super::analysis::Analysis;
 use super::machine::{self, Block, Inst, InstKind, Reg, Source, Target, VReg};
 use super::refusal::{Lowered, Refusal};
-use super::unit::Unit;
+use super::unit::{Unit, list_form};
 use crate::ir::{self, BlockId, Callee, DebugLocation, FuncId, InstructionKind, ValueId};
 use espb_format::opcode::Opcode;
 use std::collections::HashMap;
@@ -55,6 +58,8 @@ pub(super) struct Lower<'u, 'a> {
     allocas: HashMap<ValueId, u32>,
     /// Where variable arguments of calls inside the module are laid out.
     variadic_area: u32,
+    /// Where compare-and-exchange puts the expected value, if there is one.
+    expected: Option<u32>,
     /// The address of the function's own variable arguments, if it is variadic.
     list: Option<VReg>,
     /// The code of the IR instruction at hand, in order.
@@ -78,6 +83,7 @@ pub(super) fn lower<'a>(unit: &mut Unit<'a>, id: FuncId, function: &'a ir::Funct
         registers: Vec::new(),
         allocas: HashMap::new(),
         variadic_area: 0,
+        expected: None,
         list: None,
         code: Vec::new(),
         location: None,
@@ -89,10 +95,11 @@ pub(super) fn lower<'a>(unit: &mut Unit<'a>, id: FuncId, function: &'a ir::Funct
     }
 }
 
-/// The body of a function that passes its arguments on to a host function.
+/// The body of a function that passes its arguments on to a host function; those of a variadic one arrive and go on as a list.
 pub(super) fn host_stub(unit: &mut Unit<'_>, host: &ir::Function) -> Lowered<machine::Function> {
-    let signature = abi::signature(&unit.module.types, &host.ty)?;
-    let import = unit.tables.import(&host.name, signature)?;
+    let signature = abi::defined_signature(&unit.module.types, &host.ty)?;
+    let name = if host.ty.variadic { list_form(&host.name) } else { None };
+    let import = unit.tables.import(name.unwrap_or(&host.name), signature)?;
     let mut out = machine::Function::default();
     let mut incoming = Vec::new();
     for param in signature.params() {
@@ -263,16 +270,14 @@ impl<'a> Lower<'_, 'a> {
         use InstructionKind as K;
         match &inst.kind {
             K::Store { address, value, ordering, .. } => {
-                self.check_ordering(*ordering, value)?;
-                return self.store(address, value);
+                let pair = ordering.is_some() && Self::is_atomic_pair(*ordering, self.kind_of(value)?);
+                return if pair { self.atomic_store(address, value) } else { self.store(address, value) };
             }
             K::Call(call) => return self.call(inst.result, call),
             K::Fence { .. } => return Ok(()),
-            K::AtomicRmw { .. } | K::CompareExchange { .. } => {
-                return Err(Refusal::unsupported(
-                    "an atomic read-modify-write",
-                    "protect the access with taskENTER_CRITICAL, or use a queue or semaphore",
-                ));
+            K::AtomicRmw { op, address, value, .. } => return self.atomic_rmw(inst.result, *op, address, value),
+            K::CompareExchange { address, expected, replacement, .. } => {
+                return self.compare_exchange(inst.result, address, expected, replacement);
             }
             K::VaArg { .. } => return Err(Refusal::unsupported("the va_arg instruction", "compile with clang for riscv32")),
             K::DynamicAlloca { count, element_size, align } => {
@@ -304,10 +309,8 @@ impl<'a> Lower<'_, 'a> {
                 }
                 K::Select { condition, if_true, if_false } => self.select(dest, kind, condition, if_true, if_false, leaf)?,
                 K::Cast { op, operand } => self.cast(dest, kind, *op, operand)?,
-                K::Load { address, ordering, .. } => {
-                    self.check_load_ordering(*ordering, kind)?;
-                    self.load(result, leaf, dest, address)?;
-                }
+                K::Load { address, ordering, .. } if Self::is_atomic_pair(*ordering, kind) => self.atomic_load(result, address)?,
+                K::Load { address, .. } => self.load(result, leaf, dest, address)?,
                 K::Alloca { .. } => self.alloca(result, dest),
                 K::Address { base, offset, indices, .. } => self.address(dest, base, *offset, indices)?,
                 K::Freeze { .. } | K::ExtractValue { .. } | K::InsertValue { .. } => self.copy_of(result, leaf, dest)?,

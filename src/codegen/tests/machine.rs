@@ -2,8 +2,23 @@
 
 use espb_format::container::{Import, Module};
 use espb_format::verifier::verify;
+use espb_vm::atomic::{Atomic, perform};
 use espb_vm::{Context, Granule, Host, HostCall, HostFunction, Instance, Layout, Stacks, Thunks, Trap};
 use std::sync::Mutex;
+
+/// libatomic's functions, whose numbers are 100 + 16 × position + width.
+const ATOMICS: [(&str, Atomic); 10] = [
+    ("load", Atomic::Load),
+    ("store", Atomic::Store),
+    ("exchange", Atomic::Exchange),
+    ("compare_exchange", Atomic::CompareExchange),
+    ("fetch_add", Atomic::FetchAdd),
+    ("fetch_sub", Atomic::FetchSub),
+    ("fetch_and", Atomic::FetchAnd),
+    ("fetch_or", Atomic::FetchOr),
+    ("fetch_xor", Atomic::FetchXor),
+    ("fetch_nand", Atomic::FetchNand),
+];
 
 #[derive(Default)]
 struct Recorder {
@@ -13,6 +28,11 @@ struct Recorder {
 // SAFETY: the tests run an instance in one thread only, so nothing can interfere with `critical`.
 unsafe impl Host for Recorder {
     fn bind(&self, _: u16, import: &Import<'_>) -> Option<HostFunction> {
+        if let Some(name) = import.name.strip_prefix("__atomic_") {
+            let (operation, width) = name.rsplit_once('_')?;
+            let operation = ATOMICS.iter().position(|(known, _)| *known == operation)? as u16;
+            return Some(HostFunction(100 + operation * 16 + width.parse::<u16>().ok()?));
+        }
         match import.name {
             "out" => Some(HostFunction(0)),
             "count_words" => Some(HostFunction(1)),
@@ -21,6 +41,9 @@ unsafe impl Host for Recorder {
     }
 
     fn call(&self, call: &mut HostCall<'_>) -> Result<u64, Trap> {
+        if let Some((operation, width)) = call.function.0.checked_sub(100).map(|code| (code / 16, code % 16)) {
+            return perform(call, ATOMICS[usize::from(operation)].1, width as u8);
+        }
         if call.function == HostFunction(1) {
             return Ok(call.arguments.len() as u64);
         }

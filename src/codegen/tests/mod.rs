@@ -5,6 +5,9 @@ mod machine;
 mod programs;
 mod random;
 mod refusals;
+mod tasks;
+mod vectors;
+mod widths;
 
 use super::{ImportContracts, ImportMeta, Options, generate};
 use crate::diagnostic::Diagnostic;
@@ -54,6 +57,18 @@ pub fn natively(folder: &Path, source: &str) -> Vec<i64> {
     let main = "#include <stdio.h>\nvoid out(long long v) { printf(\"%lld\\n\", v); }\nint main(void) { app_main(); return 0; }\n";
     std::fs::write(&input, format!("{source}\n{main}")).expect("the folder can be written");
     clang(&["-w", "-O1", "-fwrapv", "-ffp-contract=off"], &input, &output);
+    let printed = Command::new(output).output().expect("it runs").stdout;
+    String::from_utf8_lossy(&printed).lines().map(|line| line.parse().expect("a number a line")).collect()
+}
+
+/// What IR without a target prints when this machine runs it.
+pub fn compile_ir(folder: &Path, ir: &str) -> Vec<i64> {
+    let (program, main, output) = (folder.join("native.ll"), folder.join("main.c"), folder.join("native"));
+    std::fs::write(&program, ir).expect("the folder can be written");
+    let source = "#include <stdio.h>\nvoid out(long long v) { printf(\"%lld\\n\", v); }\nint app_main(void);\nint main(void) { return app_main(); }\n";
+    std::fs::write(&main, source).expect("the folder can be written");
+    let program = program.to_str().expect("a path in UTF-8");
+    clang(&["-w", "-O1", program, "-lm"], &main, &output);
     let printed = Command::new(output).output().expect("it runs").stdout;
     String::from_utf8_lossy(&printed).lines().map(|line| line.parse().expect("a number a line")).collect()
 }

@@ -4,7 +4,7 @@ use super::machine::run;
 use super::random::Generator;
 use super::{compile, natively, translate};
 
-fn agrees(source: &str) {
+pub fn agrees(source: &str) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let expected = natively(folder.path(), source);
     assert!(!expected.is_empty(), "the program reports nothing");

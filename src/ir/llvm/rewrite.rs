@@ -97,11 +97,40 @@ impl Module<'_> {
         !erased.is_empty() || !forwarded.is_empty()
     }
 
+    /// Gives a declared function another name; nothing happens if the module has no such declaration.
+    pub fn rename_declaration(&mut self, from: &str, to: &str) {
+        let (from, to) = (super::text::c_string(from), super::text::c_string(to));
+        // SAFETY: valid strings; a function of this module, if there is one.
+        unsafe {
+            let function = LLVMGetNamedFunction(self.raw, from.as_ptr());
+            if !function.is_null() && LLVMIsDeclaration(function) != 0 {
+                LLVMSetValueName2(function, to.as_ptr(), to.as_bytes().len());
+            }
+        }
+    }
+
+    /// Whether some call is marked `musttail`.
+    pub fn has_must_tail_calls(&self) -> bool {
+        self.functions()
+            .flat_map(|function| function.blocks())
+            .any(|block| block.instructions().into_iter().any(|instruction| instruction.is_must_tail()))
+    }
+
     /// Whether some instruction has the opcode.
     pub fn contains(&self, opcode: LLVMOpcode) -> bool {
         self.functions()
             .flat_map(|function| function.blocks())
             .any(|block| block.instructions().into_iter().any(|instruction| instruction.opcode() == opcode))
+    }
+
+    /// Whether some value is an integer of more than 64 bits.
+    pub fn contains_wide_integers(&self) -> bool {
+        self.functions().flat_map(|function| function.blocks()).any(|block| {
+            block.instructions().into_iter().any(|instruction| {
+                let operand = instruction.value().operand(0).and_then(|operand| operand.ty().int_width());
+                instruction.value().ty().int_width().or(operand).is_some_and(|width| width > 64)
+            })
+        })
     }
 
     /// Calls whose direct callee is an intrinsic of an accepted name; calls of anything else have the name "".

@@ -6,7 +6,7 @@ use super::text;
 use llvm_sys::LLVMTypeKind;
 use llvm_sys::core::{
     LLVMCountParamTypes, LLVMCountStructElementTypes, LLVMGetArrayLength2, LLVMGetElementType, LLVMGetIntTypeWidth,
-    LLVMGetParamTypes, LLVMGetReturnType, LLVMGetStructElementTypes, LLVMGetTypeKind, LLVMIsFunctionVarArg,
+    LLVMGetParamTypes, LLVMGetReturnType, LLVMGetStructElementTypes, LLVMGetTypeKind, LLVMGetVectorSize, LLVMIsFunctionVarArg,
     LLVMPrintTypeToString, LLVMTypeIsSized,
 };
 use llvm_sys::prelude::LLVMTypeRef;
@@ -46,6 +46,14 @@ impl<'m> Type<'m> {
         (self.kind() == LLVMTypeKind::LLVMArrayTypeKind).then(|| {
             // SAFETY: only asked of an array type.
             unsafe { (Self::new(LLVMGetElementType(self.raw)), LLVMGetArrayLength2(self.raw)) }
+        })
+    }
+
+    /// Element type and count of a vector of fixed length.
+    pub fn vector(self) -> Option<(Self, u32)> {
+        (self.kind() == LLVMTypeKind::LLVMVectorTypeKind).then(|| {
+            // SAFETY: only asked of such a vector type.
+            unsafe { (Self::new(LLVMGetElementType(self.raw)), LLVMGetVectorSize(self.raw)) }
         })
     }
 

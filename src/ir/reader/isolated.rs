@@ -7,10 +7,15 @@ use crate::diagnostic::{Diagnostic, Place};
 use crate::ir::Module;
 use std::io::{self, Read, Write, stdin, stdout};
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
+use std::time::Duration;
 
 /// The hidden first argument with which `espb` runs as the child.
 pub const STAGE_COMMAND: &str = "__llvm-stage";
+
+/// Longer than any program that fits a chip takes, by far.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// What the child says: the program with warnings, or errors.
 type Response = Result<(Module, Vec<Diagnostic>), Vec<Diagnostic>>;
@@ -25,11 +30,11 @@ pub fn read_isolated(request: &Request) -> Result<Output, Vec<Diagnostic>> {
         .map_err(|error| vec![failure(&format!("espb cannot find its own program file: {error}"), "", Place::None)])?;
     let mut command = Command::new(program);
     command.arg(STAGE_COMMAND);
-    read_through(command, request)
+    read_through(command, request, LIMIT)
 }
 
-/// Runs `command` as the child.
-fn read_through(mut command: Command, request: &Request) -> Result<Output, Vec<Diagnostic>> {
+/// Runs `command` as the child for at most `limit`.
+fn read_through(mut command: Command, request: &Request, limit: Duration) -> Result<Output, Vec<Diagnostic>> {
     let place = request.place();
     let broken = |what: &str, noise: &str| vec![failure(what, noise, place.clone())];
     let request = postcard::to_stdvec(request).map_err(|error| broken(&error.to_string(), ""))?;
@@ -37,14 +42,33 @@ fn read_through(mut command: Command, request: &Request) -> Result<Output, Vec<D
     let mut child = child.map_err(|error| broken(&format!("cannot start the LLVM stage: {error}"), ""))?;
     let input = child.stdin.take();
     // A child that dies early closes its input: its answer tells, not the broken pipe.
-    let writer = thread::spawn(move || input.map(|mut input| input.write_all(&request)));
-    let output = child.wait_with_output().map_err(|error| broken(&error.to_string(), ""))?;
-    drop(writer.join());
-    let noise = String::from_utf8_lossy(&output.stderr);
-    if !output.status.success() {
-        return Err(broken(&format!("LLVM ended unexpectedly ({})", output.status), &noise));
+    thread::spawn(move || input.map(|mut input| input.write_all(&request)));
+    let (answer, noise) = (collect(child.stdout.take()), collect(child.stderr.take()));
+    let Ok(answer) = answer.recv_timeout(limit) else {
+        // Both fail only for a child that has just ended by itself.
+        let _ = child.kill();
+        let _ = child.wait();
+        let seconds = limit.as_secs();
+        return Err(broken(&format!("LLVM found no end in {seconds} seconds and was stopped"), ""));
+    };
+    let status = child.wait().map_err(|error| broken(&error.to_string(), ""))?;
+    let noise = String::from_utf8_lossy(&noise.recv().unwrap_or_default()).into_owned();
+    if !status.success() {
+        return Err(broken(&format!("LLVM ended unexpectedly ({status})"), &noise));
     }
-    decode(&output.stdout).unwrap_or_else(|| Err(broken("the answer of the LLVM stage is broken", &noise)))
+    decode(&answer).unwrap_or_else(|| Err(broken("the answer of the LLVM stage is broken", &noise)))
+}
+
+/// Everything that comes out of a pipe until it is closed.
+fn collect(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // What came before an error counts; nobody listens any more after the time limit.
+        let _ = pipe.map(|mut pipe| pipe.read_to_end(&mut bytes));
+        let _ = sender.send(bytes);
+    });
+    receiver
 }
 
 /// The child's answer, `None` if it is none.
@@ -106,7 +130,7 @@ mod tests {
     fn a_crash_of_llvm_is_a_diagnostic_with_its_last_words() {
         let mut crash = Command::new("sh");
         crash.args(["-c", "echo 'noise\nLLVM ERROR: Broken module found' >&2; kill -ABRT $$"]);
-        let errors = read_through(crash, &request("")).unwrap_err();
+        let errors = read_through(crash, &request(""), LIMIT).unwrap_err();
         let [error] = errors.as_slice() else { panic!("{errors:?}") };
         assert_eq!((error.code, &error.place), ("espb::ir::llvm_failed", &Place::File("a.ll".to_owned())));
         assert!(error.message.ends_with("LLVM ERROR: Broken module found"), "{}", error.message);
@@ -115,7 +139,15 @@ mod tests {
 
     #[test]
     fn a_child_that_answers_nonsense_is_a_diagnostic() {
-        let errors = read_through(Command::new("true"), &request("")).unwrap_err();
+        let errors = read_through(Command::new("true"), &request(""), LIMIT).unwrap_err();
         assert_eq!(errors[0].code, "espb::ir::llvm_failed");
+    }
+
+    #[test]
+    fn a_child_that_finds_no_end_is_stopped() {
+        let mut endless = Command::new("sh");
+        endless.args(["-c", "exec sleep 1000"]);
+        let errors = read_through(endless, &request(""), Duration::from_millis(1)).unwrap_err();
+        assert!(errors[0].message.contains("no end"), "{}", errors[0].message);
     }
 }

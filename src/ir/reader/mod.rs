@@ -7,6 +7,7 @@ mod input;
 mod isolated;
 mod link;
 mod normalise;
+mod runtime;
 #[cfg(test)]
 mod tests;
 
@@ -65,6 +66,8 @@ pub fn read(request: &Request) -> Result<Output, Vec<Diagnostic>> {
     let mut warnings = stop_at_errors(diagnostics)?;
     let mut linked = link::link(&context, parsed, &mut warnings)?;
     link::check_roots(&linked, &request.roots, &request.place())?;
+    normalise::register_destructors(&mut linked).map_err(|diagnostic| vec![diagnostic])?;
+    runtime::link(&context, &mut linked).map_err(|diagnostic| vec![diagnostic])?;
     normalise::normalise(&mut linked, &request.roots).map_err(|diagnostic| vec![diagnostic])?;
     let module = convert::convert(&linked)?;
     Ok(Output { module, warnings })

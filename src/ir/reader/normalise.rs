@@ -29,8 +29,12 @@ const PASS_THROUGH: [&str; 4] =
 /// Brings the code of unoptimised input into SSA form and tidies it.
 /// A function that ends in a call of itself (`musttail`) becomes a loop, as in optimised input.
 const UNOPTIMISED: &str = "sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,simplifycfg,tailcallelim";
-/// Resolves what is only for optimisers, and splits vectors into scalars.
-const SCALAR: &str = "lower-constant-intrinsics,lower-expect,scalarizer<load-store>";
+/// Resolves what is only for optimisers, and splits vectors into scalars. Loads and stores of vectors stay: LLVM 22's scalarizer gets the
+/// places of elements wrong whose size is no power of two.
+const SCALAR: &str = "lower-constant-intrinsics,lower-expect,scalarizer";
+
+/// Writes divisions of integers of more than 64 bits as loops of simpler operations.
+const WIDE: &str = "require<libcall-lowering-info>,function(expand-ir-insts<O1>),";
 
 /// Runs the passes; only `roots` stay visible from outside, or everything if there are none.
 pub(super) fn normalise(module: &mut Module<'_>, roots: &[String]) -> Result<(), Diagnostic> {
@@ -54,14 +58,28 @@ pub(super) fn normalise(module: &mut Module<'_>, roots: &[String]) -> Result<(),
     if unoptimised {
         function_passes.push(UNOPTIMISED);
     }
+    if module.has_must_tail_calls() {
+        // A function that calls itself so becomes a loop.
+        function_passes.push("tailcallelim");
+    }
     function_passes.push(SCALAR);
     if dropped {
         // What only computed the conditions of dropped hints.
         function_passes.push("adce");
     }
-    let pipeline = format!("globaldce,function({}),globaldce,strip-dead-prototypes", function_passes.join(","));
+    let wide = if module.contains_wide_integers() { WIDE } else { "" };
+    let function_passes = function_passes.join(",");
+    run(module, &format!("{wide}always-inline,globaldce,function({function_passes}),globaldce,strip-dead-prototypes"))
+}
+
+/// Turns `__attribute__((destructor))` functions into constructors that register them for the end of the program.
+pub(super) fn register_destructors(module: &mut Module<'_>) -> Result<(), Diagnostic> {
+    if module.global("llvm.global_dtors").is_none() { Ok(()) } else { run(module, "lower-global-dtors") }
+}
+
+fn run(module: &mut Module<'_>, pipeline: &str) -> Result<(), Diagnostic> {
     let machine = TargetMachine::riscv(TRIPLE, "generic-rv32", "+m,+a,+c").map_err(|message| failure(&message))?;
-    module.run_passes(&pipeline, &machine).map_err(|message| failure(&message))
+    module.run_passes(pipeline, &machine).map_err(|message| failure(&message))
 }
 
 /// Names in `llvm.used`: what the source marked `__attribute__((used))` or `retain`.
@@ -71,7 +89,7 @@ fn used_names(module: &Module<'_>) -> Vec<String> {
     (0..list.operand_count()).filter_map(|index| list.operand(index)).map(|symbol| symbol.name()).collect()
 }
 
-fn failure(message: &str) -> Diagnostic {
+pub(super) fn failure(message: &str) -> Diagnostic {
     Diagnostic::error(
         "espb::ir::llvm_failed",
         format!("LLVM cannot normalise the program: {message}"),

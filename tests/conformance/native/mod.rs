@@ -73,7 +73,8 @@ impl Toolchain {
     }
 
     fn build(&self, tools: &Tools, case: &Case, ir: &[PathBuf], folder: &Path) -> Result<PathBuf, String> {
-        let (linked, program, executable) = (folder.join("linked.bc"), folder.join("program.o"), folder.join("native.elf"));
+        let (linked, program, executable) =
+            (folder.join("linked.bc"), folder.join("program.o"), folder.join("native.elf"));
         succeed(Command::new("llvm-link-22").args(ir).arg("-o").arg(&linked))?;
         let mut compile = Command::new(&tools.clang.0);
         compile.args(TARGET).args(["-Wno-override-module", "-ffunction-sections", "-fdata-sections", "-g0"]);
@@ -81,7 +82,10 @@ impl Toolchain {
         let mut link = Command::new("ld.lld-22");
         link.args(["--gc-sections", "-T", "fixtures/corpus/native/link.ld"]);
         link.arg(format!("--defsym=program_entry={}", case.program.entry)).arg(&self.runtime).arg(&program);
-        link.arg(format!("-L{PICOLIBC}/lib/{VARIANT}")).args(["--start-group", "-lc"]).arg(&self.libgcc).arg("--end-group");
+        link.arg(format!("-L{PICOLIBC}/lib/{VARIANT}"))
+            .args(["--start-group", "-lc"])
+            .arg(&self.libgcc)
+            .arg("--end-group");
         succeed(link.arg("-o").arg(&executable))?;
         Ok(executable)
     }

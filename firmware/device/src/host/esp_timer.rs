@@ -54,7 +54,7 @@ struct EspTimer {
     argument: u32,
 }
 
-fn microseconds() -> u64 {
+pub fn microseconds() -> u64 {
     esp_hal::time::Instant::now().duration_since_epoch().as_micros()
 }
 

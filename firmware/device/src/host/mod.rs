@@ -1,7 +1,10 @@
 //! The host functions: how an import finds one, and what happens around each call. One file a group; a new function is one
 //! line in its group's table and one line in `hints/`. What a function may be given is said there, never here.
 
+mod atomic;
+mod clock;
 mod copies;
+mod cpu;
 mod esp_log;
 mod esp_timer;
 mod event;
@@ -11,6 +14,7 @@ mod math;
 mod memory;
 mod queue;
 mod random;
+mod real;
 mod stdio;
 mod stdlib;
 mod stream;
@@ -72,7 +76,7 @@ const fn own(name: &'static str, function: fn(&mut Call<'_, '_>) -> Result<u64, 
     Registration { name, action: Action::Own(function) }
 }
 
-const GROUPS: [&[Registration]; 13] = [
+const GROUPS: [&[Registration]; 18] = [
     task::TABLE,
     queue::TABLE,
     timer::TABLE,
@@ -85,7 +89,12 @@ const GROUPS: [&[Registration]; 13] = [
     memory::TABLE,
     string::TABLE,
     math::TABLE,
+    math::POINTERS,
     random::TABLE,
+    real::TABLE,
+    clock::TABLE,
+    atomic::TABLE,
+    cpu::TABLE,
 ];
 
 /// The code of each contract, in the contracts' order; `None` where this firmware has none.

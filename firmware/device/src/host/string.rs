@@ -13,6 +13,8 @@ pub const TABLE: &[Registration] = &[
     own("strlen", |call| call.vm.memory().string_length(call.word(0)).map(u64::from)),
     own("strnlen", |call| length_within(call.vm.memory(), call.word(0), call.word(1)).map(u64::from)),
     own("strcmp", |call| compare(call, u32::MAX, |byte| byte)),
+    // There is one locale, in which characters are in the order of their codes.
+    own("strcoll", |call| compare(call, u32::MAX, |byte| byte)),
     own("strncmp", |call| compare(call, call.word(2), |byte| byte)),
     own("strcasecmp", |call| compare(call, u32::MAX, |byte| byte.to_ascii_lowercase())),
     own("strncasecmp", |call| compare(call, call.word(2), |byte| byte.to_ascii_lowercase())),
@@ -34,6 +36,10 @@ pub const TABLE: &[Registration] = &[
     own("strstr", find_string),
     own("strspn", |call| span(call, true)),
     own("strcspn", |call| span(call, false)),
+    own("strpbrk", |call| {
+        let found = call.word(0).wrapping_add(span(call, false)? as u32);
+        Ok(if byte(call.vm.memory(), found)? == 0 { 0 } else { found.into() })
+    }),
     own("isalnum", |call| class(call, |byte| byte.is_ascii_alphanumeric())),
     own("isalpha", |call| class(call, |byte| byte.is_ascii_alphabetic())),
     own("isblank", |call| class(call, |byte| byte == b' ' || byte == b'\t')),

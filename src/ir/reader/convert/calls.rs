@@ -90,6 +90,10 @@ fn mangled(ty: Type<'_>) -> Option<String> {
         LLVMDoubleTypeKind => "f64".to_owned(),
         LLVMFP128TypeKind => "f128".to_owned(),
         LLVMPointerTypeKind => "p0".to_owned(),
+        LLVMVectorTypeKind => {
+            let (element, count) = ty.vector()?;
+            format!("v{count}{}", mangled(element)?)
+        }
         _ => return None,
     })
 }

@@ -24,7 +24,10 @@ impl<'m> Converter<'m, '_> {
                 ConstantKind::Address(self.symbol_address(value)?)
             }
             LLVMBlockAddressValueKind => self.block_address(value)?,
-            LLVMConstantIntValueKind => ConstantKind::Int(int_bits(value)?),
+            LLVMConstantIntValueKind => match value.ty().int_width() {
+                Some(65..) => self.wide_constant(int_bits(value)?, ty),
+                _ => ConstantKind::Int(int_bits(value)?),
+            },
             LLVMConstantFPValueKind => {
                 let bits = value.float_as_int().ok_or_else(|| unsupported(value))?;
                 ConstantKind::Float(int_bits(bits)?)
@@ -33,7 +36,12 @@ impl<'m> Converter<'m, '_> {
             LLVMUndefValueValueKind => ConstantKind::Undef,
             LLVMPoisonValueKind => ConstantKind::Poison,
             LLVMConstantDataArrayValueKind => ConstantKind::Bytes(data_array(value)?),
-            LLVMConstantArrayValueKind | LLVMConstantStructValueKind => {
+            LLVMConstantDataVectorValueKind => {
+                let (_, count) = value.ty().vector().ok_or_else(|| unsupported(value))?;
+                let parts = (0..count).map(|index| value.element(index).ok_or_else(|| unsupported(value)));
+                ConstantKind::Aggregate(parts.map(|part| self.constant(part?)).collect::<Result<_>>()?)
+            }
+            LLVMConstantArrayValueKind | LLVMConstantStructValueKind | LLVMConstantVectorValueKind => {
                 let parts = (0..value.operand_count()).filter_map(|index| value.operand(index));
                 ConstantKind::Aggregate(parts.map(|part| self.constant(part)).collect::<Result<_>>()?)
             }
@@ -41,6 +49,16 @@ impl<'m> Converter<'m, '_> {
             _ => return Err(unsupported(value)),
         };
         Ok(Constant { ty, kind })
+    }
+
+    /// The two parts of an integer of more than 64 bits.
+    fn wide_constant(&self, bits: u128, ty: TypeId) -> ConstantKind {
+        let parts = [(0, u128::from(bits as u64)), (1, bits >> 64)];
+        let constants = parts.into_iter().filter_map(|(index, value)| {
+            let (ty, _) = self.module.types.part(ty, index)?;
+            Some(Constant { ty, kind: ConstantKind::Int(value) })
+        });
+        ConstantKind::Aggregate(constants.collect())
     }
 
     /// Symbol and offset of a function, variable or alias.

@@ -2,11 +2,12 @@
 //!
 //! Must never hold: the meaning of single instructions, see `instructions`.
 
+use super::super::super::expand::Expander;
 use super::super::super::llvm::{
     Function as LlvmFunction, Instruction as LlvmInstruction, LLVMOpcode, LLVMTypeKind, Value,
 };
 use super::super::super::{
-    BasicBlock, BlockId, DebugLocation, Function, Instruction, Operand, Parameter, Phi, Terminator, ValueId,
+    BasicBlock, BlockId, DebugLocation, Function, Operand, Parameter, Phi, Terminator, TypeId, ValueId,
 };
 use super::symbols::{linkage, visibility};
 use super::{Converter, Refusal, Result};
@@ -84,7 +85,8 @@ impl<'m> Converter<'m, '_> {
             };
             for instruction in instructions {
                 let location = self.location(instruction);
-                let read = self.read_instruction(instruction, &values, index == 0, location, &mut out);
+                let types = &mut plain.value_types;
+                let read = self.read_instruction(instruction, &values, index == 0, location, types, &mut out);
                 read.map_err(|refusal| self.refuse(refusal, instruction, plain))?;
             }
             plain.blocks.push(out);
@@ -98,6 +100,7 @@ impl<'m> Converter<'m, '_> {
         values: &Values<'m>,
         entry: bool,
         location: Option<DebugLocation>,
+        value_types: &mut Vec<TypeId>,
         out: &mut BasicBlock,
     ) -> Result<()> {
         let result = values.get(instruction.value());
@@ -110,11 +113,23 @@ impl<'m> Converter<'m, '_> {
         } else if let Some(terminator) = self.terminator(instruction, values)? {
             out.terminator = terminator;
             out.terminator_location = location;
+        } else if let Some(rearrangement) = self.rearrangement(instruction, values)? {
+            let result = result.ok_or_else(|| super::constants::unsupported(instruction.value()))?;
+            self.expander(value_types, out, location).rearrange(result, rearrangement);
         } else {
             let kind = self.instruction(instruction, values, entry)?;
-            out.instructions.push(Instruction { result, kind, location });
+            self.expander(value_types, out, location).instruction(result, kind)?;
         }
         Ok(())
+    }
+
+    fn expander<'a>(
+        &'a mut self,
+        value_types: &'a mut Vec<TypeId>,
+        out: &'a mut BasicBlock,
+        location: Option<DebugLocation>,
+    ) -> Expander<'a> {
+        Expander { types: &mut self.module.types, value_types, out: &mut out.instructions, location }
     }
 
     /// An operand of an instruction.

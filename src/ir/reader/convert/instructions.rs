@@ -2,6 +2,7 @@
 //!
 //! Must never hold: calls, see `calls`.
 
+use super::super::super::expand::Rearrangement;
 use super::super::super::llvm::{Instruction as LlvmInstruction, LLVMOpcode, Value};
 use super::super::super::{InstructionKind, Operand, ScaledIndex, SwitchCase, Terminator};
 use super::constants::{int_bits, unsupported};
@@ -79,6 +80,32 @@ impl<'m> Converter<'m, '_> {
         })
     }
 
+    /// An instruction that takes elements out of vectors or puts them in.
+    pub(super) fn rearrangement(
+        &mut self,
+        instruction: LlvmInstruction<'m>,
+        values: &Values<'m>,
+    ) -> Result<Option<Rearrangement>> {
+        use LLVMOpcode::*;
+        Ok(Some(match instruction.opcode() {
+            LLVMExtractElement => Rearrangement::Extract {
+                vector: self.at(instruction, 0, values)?,
+                index: self.at(instruction, 1, values)?,
+            },
+            LLVMInsertElement => Rearrangement::Insert {
+                vector: self.at(instruction, 0, values)?,
+                element: self.at(instruction, 1, values)?,
+                index: self.at(instruction, 2, values)?,
+            },
+            LLVMShuffleVector => Rearrangement::Shuffle {
+                first: self.at(instruction, 0, values)?,
+                second: self.at(instruction, 1, values)?,
+                indices: instruction.shuffle_mask(),
+            },
+            _ => return Ok(None),
+        }))
+    }
+
     fn memory_access(&mut self, instruction: LlvmInstruction<'m>, values: &Values<'m>) -> Result<InstructionKind> {
         let (align, volatile) = (instruction.alignment(), instruction.is_volatile());
         let atomic = ordering(instruction.ordering());
@@ -134,7 +161,7 @@ impl<'m> Converter<'m, '_> {
     fn alloca(&mut self, alloca: LlvmInstruction<'m>, values: &Values<'m>, entry: bool) -> Result<InstructionKind> {
         let ty = self.type_id(some(alloca.allocated_type(), alloca)?)?;
         let layout = self.module.types.layout(ty);
-        let align = alloca.alignment().max(1);
+        let align = self.kept_alignment(ty, alloca.alignment().max(1));
         let count = super::constants::operand(alloca.value(), 0)?;
         match count.small_int() {
             Some(count) if entry => {
@@ -174,6 +201,10 @@ impl<'m> Converter<'m, '_> {
                 for (index, target) in (1..).zip(targets) {
                     let value = some(instruction.case_value(index), instruction)?;
                     cases.push(SwitchCase { value: int_bits(value)?, target: self.block_id(*target)? });
+                }
+                if instruction.value().operand(0).and_then(|value| value.ty().int_width()).is_none_or(|width| width > 64) {
+                    let help = "switch over an integer of at most 64 bits, or compare with `if`";
+                    return Err(Refusal::new("a switch over an integer of more than 64 bits is not supported", help));
                 }
                 let value = self.at(instruction, 0, values)?;
                 Terminator::Switch { value, default: self.block_id(*default)?, cases }

@@ -2,6 +2,7 @@
 //!
 //! Must never hold: passes, or guesses: what has no plain form is refused with its place.
 
+mod atomics;
 mod attributes;
 mod calls;
 mod constants;
@@ -12,6 +13,7 @@ mod operations;
 mod symbols;
 mod types;
 
+use super::super::expand::Unexpandable;
 use super::super::llvm::{Block, Metadata, Module as LlvmModule, Type as LlvmType, Value};
 use super::super::{BlockId, DebugTypeId, FileId, FuncId, GlobalId, Module, TypeId};
 use crate::diagnostic::{Diagnostic, Place};
@@ -30,6 +32,12 @@ impl Refusal {
 
     fn at(self, place: Place) -> Diagnostic {
         Diagnostic::error("espb::ir::unsupported", self.message, place, self.help)
+    }
+}
+
+impl From<Unexpandable> for Refusal {
+    fn from(refused: Unexpandable) -> Self {
+        Self { message: refused.what, help: refused.help }
     }
 }
 

@@ -73,6 +73,7 @@ impl<'m> Converter<'m, '_> {
         let mut plain = self.signature_of(function).map_err(refused)?;
         plain.debug = function.subprogram(self.llvm).map(|node| self.subprogram(node));
         self.body(function, &mut plain)?;
+        super::atomics::expand(&mut self.module.types, &mut plain);
         Ok(plain)
     }
 
@@ -88,7 +89,7 @@ impl<'m> Converter<'m, '_> {
             visibility: visibility(global),
             ty,
             size: layout.size,
-            align: global.variable_alignment().max(layout.align),
+            align: self.kept_alignment(ty, global.variable_alignment().max(layout.align)),
             constant: global.is_constant_variable(),
             unnamed_address: global.is_unnamed_address(),
             thread_local: global.is_thread_local(),
@@ -118,9 +119,7 @@ impl<'m> Converter<'m, '_> {
     fn constructors(&mut self) -> Result<()> {
         let mut constructors = self.constructor_list("llvm.global_ctors")?;
         constructors.sort_by_key(|constructor| constructor.priority);
-        let mut destructors = self.constructor_list("llvm.global_dtors")?;
-        destructors.sort_by_key(|destructor| std::cmp::Reverse(destructor.priority));
-        (self.module.constructors, self.module.destructors) = (constructors, destructors);
+        self.module.constructors = constructors;
         Ok(())
     }
 

@@ -2,12 +2,15 @@
 //!
 //! Must never hold: types of debug information, see `debug`.
 
+use super::super::super::expand::{MAX_BITS, wide_type};
 use super::super::super::llvm::{LLVMTypeKind, Type as LlvmType};
 use super::super::super::{FunctionType, Layout, Type, TypeId};
 use super::{Converter, Refusal, Result};
 
-const VECTOR_HELP: &str =
-    "compile without vector types: -fno-vectorize -fno-slp-vectorize, and no vector_size attribute";
+const VECTOR_HELP: &str = "compile for riscv32 without the vector extension";
+
+/// Largest alignment in bytes that the stack and the data of a module have.
+const VECTOR_ALIGN: u32 = 16;
 
 /// Layout of what has no size: void, functions, structs that are only declared.
 const UNSIZED: Layout = Layout { size: 0, store_size: 0, align: 1 };
@@ -18,9 +21,17 @@ impl<'m> Converter<'m, '_> {
         if let Some(id) = self.types.get(&ty) {
             return Ok(*id);
         }
-        let plain = self.plain_type(ty)?;
-        let layout = self.layout(ty)?;
-        let id = self.module.types.intern(plain, layout);
+        let id = match ty.int_width() {
+            Some(width @ 65..=MAX_BITS) => {
+                let layout = self.layout(ty)?;
+                wide_type(&mut self.module.types, width, layout)
+            }
+            _ => {
+                let plain = self.plain_type(ty)?;
+                let layout = self.layout(ty)?;
+                self.module.types.intern(plain, layout)
+            }
+        };
         self.types.insert(ty, id);
         Ok(id)
     }
@@ -44,7 +55,7 @@ impl<'m> Converter<'m, '_> {
             LLVMFP128TypeKind => Type::Quad,
             LLVMPointerTypeKind => Type::Pointer,
             LLVMIntegerTypeKind => match ty.int_width().unwrap_or(0) {
-                width @ 1..=128 => Type::Int(width),
+                width @ 1..=64 => Type::Int(width),
                 width => {
                     let message = format!("integers of {width} bits are not supported");
                     return Err(Refusal::new(message, "use integers of at most 128 bits"));
@@ -71,11 +82,29 @@ impl<'m> Converter<'m, '_> {
                     parameters.into_iter().map(|parameter| self.type_id(parameter)).collect::<Result<_>>()?;
                 Type::Function(FunctionType { result, parameters, variadic })
             }
-            LLVMVectorTypeKind | LLVMScalableVectorTypeKind => {
+            LLVMVectorTypeKind => {
+                let (element, count) = ty.vector().ok_or_else(|| unsupported(ty))?;
+                Type::Vector { element: self.type_id(element)?, count }
+            }
+            LLVMScalableVectorTypeKind => {
                 return Err(Refusal::new(format!("vector type {} is not supported", ty.print()), VECTOR_HELP));
             }
             _ => return Err(unsupported(ty)),
         })
+    }
+
+    /// The alignment of a variable. What vectors ask for beyond [`VECTOR_ALIGN`] has no use where each element is accessed by itself.
+    pub(super) fn kept_alignment(&self, ty: TypeId, align: u32) -> u32 {
+        if align > VECTOR_ALIGN && self.holds_vector(ty) { VECTOR_ALIGN } else { align }
+    }
+
+    fn holds_vector(&self, ty: TypeId) -> bool {
+        match self.module.types.get(ty) {
+            Type::Vector { .. } => true,
+            Type::Array { element, .. } => self.holds_vector(*element),
+            Type::Struct { fields, .. } => fields.iter().any(|field| self.holds_vector(*field)),
+            _ => false,
+        }
     }
 
     fn layout(&self, ty: LlvmType<'m>) -> Result<Layout> {

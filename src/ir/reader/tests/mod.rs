@@ -6,6 +6,7 @@ mod code;
 mod data;
 mod debug;
 mod refusals;
+mod runtime;
 
 use super::{Input, Request, read};
 use crate::diagnostic::Diagnostic;
