@@ -43,7 +43,6 @@ pub fn translate(inputs: Vec<Input>, options: &Options) -> Result<Translated, Ve
 }
 
 /// Translates, and says of each import what it means and why, even if the translation fails.
-#[must_use]
 pub fn translate_explained(
     inputs: Vec<Input>,
     options: &Options,

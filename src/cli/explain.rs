@@ -41,15 +41,14 @@ pub fn text(explanations: &[Explanation]) -> String {
         let _ = writeln!(text, "  hints line: {}\n", one.line);
     }
     let Summary { hinted, inferred, uncertain } = Summary::of(explanations);
-    let _ = writeln!(text, "{} imports: {hinted} hinted, {inferred} inferred, {uncertain} uncertain", explanations.len());
+    let _ =
+        writeln!(text, "{} imports: {hinted} hinted, {inferred} inferred, {uncertain} uncertain", explanations.len());
     text
 }
 
 /// For programs: one object an import, and the summary.
 pub fn objects(explanations: &[Explanation]) -> Vec<Value> {
-    let part = |part: &Explained| {
-        json!({ "meaning": part.meaning, "certainty": part.certainty.to_string(), "evidence": part.evidence })
-    };
+    let part = |part: &Explained| json!({ "meaning": part.meaning, "certainty": part.certainty.to_string(), "evidence": part.evidence });
     let one = |one: &Explanation| {
         json!({
             "reason": "contract",

@@ -177,11 +177,8 @@ fn reasons(import: Import<'_>) -> String {
         let why = finding.evidence.join("; ");
         (finding.certainty == Certainty::Uncertain).then(|| format!("argument {index}: {why}"))
     };
-    let all: Vec<String> = import
-        .inferred
-        .into_iter()
-        .flat_map(|found| found.params.iter().enumerate().filter_map(uncertain))
-        .collect();
+    let all: Vec<String> =
+        import.inferred.into_iter().flat_map(|found| found.params.iter().enumerate().filter_map(uncertain)).collect();
     if all.is_empty() { String::new() } else { format!(" ({})", all.join("; ")) }
 }
 

@@ -47,7 +47,8 @@ fn main() -> ExitCode {
 /// Prints a table and gives the number of right ones.
 fn summary(what: &str, scored: &[&Scored]) -> usize {
     let count = |verdict, certainty: Option<Certainty>| {
-        let fits = |one: &&&Scored| one.verdict == verdict && certainty.is_none_or(|certainty| one.certainty == certainty);
+        let fits =
+            |one: &&&Scored| one.verdict == verdict && certainty.is_none_or(|certainty| one.certainty == certainty);
         scored.iter().filter(fits).count()
     };
     let right = count(Verdict::Right, None);

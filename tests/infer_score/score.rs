@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use espb::codegen;
-use espb::contracts::{Calls, Import, decide};
 use espb::contracts::infer::{Certainty, Inferred, Passed, infer};
+use espb::contracts::{Calls, Import, decide};
 use espb::ir::{Callee, FuncId, Input, InstructionKind, Module, Request, read};
 use espb_format::contract::{Contract, Param, Pointer, ResultMeaning};
 use espb_format::signature::Signature;

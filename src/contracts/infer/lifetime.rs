@@ -7,8 +7,8 @@ use std::collections::HashSet;
 use super::access::Access;
 use super::names;
 use crate::ir::{
-    BasicBlock, BlockId, Callee, Constant, ConstantKind, FuncId, Function, GlobalId, Instruction, InstructionKind, Module, Operand, Symbol,
-    SymbolAddress, ValueId,
+    BasicBlock, BlockId, Callee, Constant, ConstantKind, FuncId, Function, GlobalId, Instruction, InstructionKind,
+    Module, Operand, Symbol, SymbolAddress, ValueId,
 };
 
 /// A place in a function: a block and the index of an instruction in it.
@@ -69,9 +69,7 @@ pub fn of_stack(module: &Module, function: &Function, import: FuncId, root: Valu
 
 /// The same of a variable of the program, whatever the order.
 pub fn of_global(module: &Module, import: FuncId, id: GlobalId) -> (Before, bool) {
-    let is = |operand: &Operand| {
-        matches!(operand, Operand::Constant(Constant { kind: ConstantKind::Address(SymbolAddress { symbol: Symbol::Global(of), .. }), .. }) if *of == id)
-    };
+    let is = |operand: &Operand| matches!(operand, Operand::Constant(Constant { kind: ConstantKind::Address(SymbolAddress { symbol: Symbol::Global(of), .. }), .. }) if *of == id);
     let initial = module.global(id).and_then(|global| global.initializer.as_ref()).map(|constant| &constant.kind);
     let mut before = match initial {
         Some(ConstantKind::Zero | ConstantKind::Int(0)) => Before::Zeros,
@@ -87,7 +85,8 @@ pub fn of_global(module: &Module, import: FuncId, id: GlobalId) -> (Before, bool
                 derived_here.extend(instruction.result);
             }
         }
-        let here = |operand: &Operand| is(operand) || matches!(operand, Operand::Value(value) if derived_here.contains(value));
+        let here =
+            |operand: &Operand| is(operand) || matches!(operand, Operand::Value(value) if derived_here.contains(value));
         for instruction in function.blocks.iter().flat_map(|block| &block.instructions) {
             if calls(instruction, import) {
                 continue;
@@ -131,17 +130,25 @@ fn effect(module: &Module, instruction: &Instruction, is: &dyn Fn(&Operand) -> b
             let passed: Vec<bool> = call.arguments.iter().map(|argument| is(&argument.operand)).collect();
             match &call.callee {
                 _ if !passed.contains(&true) => Effect::default(),
-                Callee::Intrinsic { name, .. } => intrinsic(name, &passed, call.arguments.get(1).map(|value| &value.operand)),
+                Callee::Intrinsic { name, .. } => {
+                    intrinsic(name, &passed, call.arguments.get(1).map(|value| &value.operand))
+                }
                 Callee::Function(id) if only_reads(module, *id, &passed) => Effect { reads: true, ..Effect::default() },
                 _ => Effect { writes: Some(Before::Elsewhere), reads: true, begins: false },
             }
         }
         // Comparing or computing addresses is no access.
-        InstructionKind::Address { .. } | InstructionKind::Compare { .. } | InstructionKind::Alloca { .. } => Effect::default(),
+        InstructionKind::Address { .. } | InstructionKind::Compare { .. } | InstructionKind::Alloca { .. } => {
+            Effect::default()
+        }
         other => {
             let mut used = false;
             other.for_each_operand(&mut |operand| used |= is(operand));
-            if used { Effect { writes: Some(Before::Elsewhere), reads: true, begins: false } } else { Effect::default() }
+            if used {
+                Effect { writes: Some(Before::Elsewhere), reads: true, begins: false }
+            } else {
+                Effect::default()
+            }
         }
     }
 }

@@ -73,10 +73,7 @@ pub fn infer(
         access,
         declared: Declared::of(module, function, in_memory),
         passed: PassedArguments::gather(module, import, signature_of),
-        returned: result::Returned {
-            pointer: pointer(function.ty.result),
-            fresh: function.result_attributes.no_alias,
-        },
+        returned: result::Returned { pointer: pointer(function.ty.result), fresh: function.result_attributes.no_alias },
     };
     Some(Inferred {
         params: parameter::weigh(&evidence),

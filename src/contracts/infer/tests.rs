@@ -122,7 +122,11 @@ fn an_initialised_object_behind_an_untyped_pointer_is_left_to_a_hint() {
 #[test]
 fn an_object_that_another_function_may_have_filled_is_no_mere_result() {
     let program = with_variable("call void (...) @fill(ptr %v)", CALL, "") + "declare void @fill(...)\n";
-    let printed = host("void @host(ptr)", Some("null, !15"), &program.replace("@fill(ptr", "@scanf(ptr").replace("@fill", "@scanf"));
+    let printed = host(
+        "void @host(ptr)",
+        Some("null, !15"),
+        &program.replace("@fill(ptr", "@scanf(ptr").replace("@fill", "@scanf"),
+    );
     assert_ne!(params(&printed)[0].0, "out 0 size 8");
     let shown = host("void @host(ptr)", Some("null, !15"), &with_variable("", CALL, "call void (...) @print(ptr %v)"));
     expect(&shown, &[("out 0 size 8", Certain)]);
@@ -135,14 +139,21 @@ fn attributes_say_who_reads_and_who_writes() {
     expect(&only_read, &[("in 0 size 8", Certain)]);
     let only_written = host("void @host(ptr writeonly)", Some("null, !15"), &with_variable(store, CALL, READ));
     expect(&only_written, &[("out 0 size 8", Certain)]);
-    let room = host("void @host(ptr sret([8 x i8]))", None, &with_variable("", "call void @host(ptr sret([8 x i8]) %v)", READ));
+    let room = host(
+        "void @host(ptr sret([8 x i8]))",
+        None,
+        &with_variable("", "call void @host(ptr sret([8 x i8]) %v)", READ),
+    );
     expect(&room, &[("out 0 size 8", Certain)]);
 }
 
 #[test]
 fn a_length_beside_untyped_memory_is_its_extent() {
     let program = with_variable("store i32 7, ptr %v", "call void @host(ptr %v, i32 8)", "");
-    expect(&host("void @host(ptr, i32)", Some("null, !18, !14"), &program), &[("in 0 size arg 1", Likely), ("", Certain)]);
+    expect(
+        &host("void @host(ptr, i32)", Some("null, !18, !14"), &program),
+        &[("in 0 size arg 1", Likely), ("", Certain)],
+    );
 }
 
 #[test]
