@@ -18,7 +18,7 @@ pub use error::HintError;
 pub use hint::Hint;
 pub use hint_set::HintSet;
 pub use lower::{Facts, NoFacts};
-pub use print::hint_line;
+pub use print::{hint_line, param_item, result_item};
 pub use table::emit_rust_table;
 
 #[cfg(test)]

@@ -42,6 +42,12 @@ pub fn hint_line(name: &str, signature: &Signature, contract: &Contract) -> Stri
     line
 }
 
+/// What is said of one parameter, as an item of a hints line; nothing of a mere value.
+#[must_use]
+pub fn param_item(index: usize, param: &Param) -> Option<String> {
+    item(&index.to_string(), param)
+}
+
 fn item(target: &str, param: &Param) -> Option<String> {
     let null = |nullable: bool| if nullable { " null" } else { "" };
     Some(match param {
@@ -115,7 +121,9 @@ fn extent(extent: &Extent) -> String {
     }
 }
 
-fn result_item(result: &ResultMeaning) -> Option<String> {
+/// What is said of the result, as an item of a hints line; nothing of a mere value.
+#[must_use]
+pub fn result_item(result: &ResultMeaning) -> Option<String> {
     let null = |nullable: bool| if nullable { " null" } else { "" };
     Some(match result {
         ResultMeaning::Value => return None,

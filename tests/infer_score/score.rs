@@ -4,6 +4,7 @@ use std::path::Path;
 
 use espb::codegen;
 use espb::contracts::infer::{Certainty, Inferred, Passed, infer};
+use espb::contracts::{Calls, Import, decide};
 use espb::ir::{Callee, FuncId, Input, InstructionKind, Module, Request, read};
 use espb_format::contract::{Contract, Param, Pointer, ResultMeaning};
 use espb_format::signature::Signature;
@@ -33,6 +34,9 @@ pub struct Scored {
 }
 
 /// Scores every function that `hints` describe and the program in `path` calls.
+///
+/// # Panics
+/// When the program cannot be read, and when with hints a contract is not what the hints say.
 pub fn program(path: &Path, hints: &HintSet) -> Vec<Scored> {
     let name = path.display().to_string();
     let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -47,6 +51,10 @@ pub fn program(path: &Path, hints: &HintSet) -> Vec<Scored> {
         let inferred = infer(&module, id, &signature, &signature_of)
             .unwrap_or_else(|| panic!("{name}: {} is passed in parts", function.name));
         let program = path.file_stem().unwrap_or_default().to_string_lossy();
+        let calls = Calls::gather(&module, id, &signature_of);
+        let import = Import { name: &function.name, signature: &signature, calls: &calls, inferred: Some(&inferred) };
+        let hinted = decide(hints, import).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(hinted.contract, truth, "with hints all of {} is right", function.name);
         scored.extend(compare(&program, &function.name, &signature, &truth, &inferred));
     }
     scored

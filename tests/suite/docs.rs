@@ -1,4 +1,4 @@
-//! Every `espb` and `clang` command that the README shows works as it stands there.
+//! Every `espb` and `clang` command that the README and the guides show works as it stands there.
 
 use std::fs;
 use std::path::Path;
@@ -16,13 +16,29 @@ fn commands(document: &str, programs: &[&str]) -> Vec<Vec<String>> {
 
 #[test]
 fn the_commands_of_the_readme_work() {
+    let shown = commands("README.md", &["espb", "clang"]);
+    assert!(shown.len() >= 6, "the README shows how to use it: {shown:?}");
+    run(shown);
+}
+
+#[test]
+fn the_commands_and_hints_of_the_guides_work() {
+    let shown = ["docs/native-calls.md", "docs/host-functions.md"].map(|document| commands(document, &["espb", "clang"]));
+    assert!(shown.iter().all(|commands| !commands.is_empty()), "{shown:?}");
+    run(shown.concat());
+}
+
+/// Runs commands in a folder with a program, its IR and the hints file of the guide.
+fn run(shown: Vec<Vec<String>>) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     fs::write(folder.path().join("app.c"), "int app_main(void) { return 0; }\n").expect("a temporary file");
     let ir = to_ir(Path::new("fixtures/tasks/hello_task.c"), folder.path());
     fs::rename(ir, folder.path().join("app.ll")).expect("a temporary file");
 
-    let shown = commands("README.md", &["espb", "clang"]);
-    assert!(shown.len() >= 6, "the README shows how to use it: {shown:?}");
+    let guide = fs::read_to_string(root().join("docs/native-calls.md")).expect("the document is in the tree");
+    let hints = guide.split("```hints\n").nth(1).and_then(|rest| rest.split("```").next()).expect("the guide shows hints");
+    fs::write(folder.path().join("ours.hints"), hints).expect("a temporary file");
+
     for words in shown {
         let program = match words[0].as_str() {
             "espb" => env!("CARGO_BIN_EXE_espb").to_owned(),

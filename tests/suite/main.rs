@@ -7,5 +7,6 @@ mod fixtures;
 mod headers;
 mod hostile;
 mod linking;
+mod inference;
 mod program;
 mod run;

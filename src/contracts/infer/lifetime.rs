@@ -4,9 +4,11 @@
 
 use std::collections::HashSet;
 
+use super::access::Access;
+use super::names;
 use crate::ir::{
-    BasicBlock, BlockId, Callee, Constant, ConstantKind, FuncId, Function, GlobalId, Instruction, InstructionKind, Module, Operand, Symbol,
-    SymbolAddress, ValueId,
+    BasicBlock, BlockId, Callee, Constant, ConstantKind, FuncId, Function, GlobalId, Instruction, InstructionKind,
+    Module, Operand, Symbol, SymbolAddress, ValueId,
 };
 
 /// A place in a function: a block and the index of an instruction in it.
@@ -41,7 +43,7 @@ pub fn definition(function: &Function, value: ValueId) -> Option<&InstructionKin
 
 /// What happens to the stack variable `root` before and after the call of `import` at `at`. What other calls of `import`
 /// write to it is the question, not an answer.
-pub fn of_stack(function: &Function, import: FuncId, root: ValueId, at: Position) -> (Before, bool) {
+pub fn of_stack(module: &Module, function: &Function, import: FuncId, root: ValueId, at: Position) -> (Before, bool) {
     let addresses = derived(function, root);
     let is = |operand: &Operand| matches!(operand, Operand::Value(value) if addresses.contains(value));
     let mut incoming = function.blocks.iter().flat_map(|block| &block.phis).flat_map(|phi| &phi.incoming);
@@ -50,7 +52,7 @@ pub fn of_stack(function: &Function, import: FuncId, root: ValueId, at: Position
     }
     let mut before = Before::Nothing;
     walk(function, at, Way::Back, &mut |instruction| {
-        let effect = effect(instruction, &is);
+        let effect = effect(module, instruction, &is);
         if !calls(instruction, import) {
             before = before.max(effect.writes.unwrap_or(Before::Nothing));
         }
@@ -58,7 +60,7 @@ pub fn of_stack(function: &Function, import: FuncId, root: ValueId, at: Position
     });
     let mut read = false;
     walk(function, at, Way::Forward, &mut |instruction| {
-        let effect = effect(instruction, &is);
+        let effect = effect(module, instruction, &is);
         read |= effect.reads;
         !effect.begins
     });
@@ -67,9 +69,7 @@ pub fn of_stack(function: &Function, import: FuncId, root: ValueId, at: Position
 
 /// The same of a variable of the program, whatever the order.
 pub fn of_global(module: &Module, import: FuncId, id: GlobalId) -> (Before, bool) {
-    let is = |operand: &Operand| {
-        matches!(operand, Operand::Constant(Constant { kind: ConstantKind::Address(SymbolAddress { symbol: Symbol::Global(of), .. }), .. }) if *of == id)
-    };
+    let is = |operand: &Operand| matches!(operand, Operand::Constant(Constant { kind: ConstantKind::Address(SymbolAddress { symbol: Symbol::Global(of), .. }), .. }) if *of == id);
     let initial = module.global(id).and_then(|global| global.initializer.as_ref()).map(|constant| &constant.kind);
     let mut before = match initial {
         Some(ConstantKind::Zero | ConstantKind::Int(0)) => Before::Zeros,
@@ -85,12 +85,13 @@ pub fn of_global(module: &Module, import: FuncId, id: GlobalId) -> (Before, bool
                 derived_here.extend(instruction.result);
             }
         }
-        let here = |operand: &Operand| is(operand) || matches!(operand, Operand::Value(value) if derived_here.contains(value));
+        let here =
+            |operand: &Operand| is(operand) || matches!(operand, Operand::Value(value) if derived_here.contains(value));
         for instruction in function.blocks.iter().flat_map(|block| &block.instructions) {
             if calls(instruction, import) {
                 continue;
             }
-            let effect = effect(instruction, &here);
+            let effect = effect(module, instruction, &here);
             before = before.max(effect.writes.unwrap_or(Before::Nothing));
             read |= effect.reads;
         }
@@ -119,7 +120,7 @@ fn derived(function: &Function, root: ValueId) -> HashSet<ValueId> {
     found
 }
 
-fn effect(instruction: &Instruction, is: &dyn Fn(&Operand) -> bool) -> Effect {
+fn effect(module: &Module, instruction: &Instruction, is: &dyn Fn(&Operand) -> bool) -> Effect {
     match &instruction.kind {
         InstructionKind::Store { address, value, .. } if is(address) => {
             Effect { writes: Some(if is_zero(value) { Before::Zeros } else { Before::Stored }), ..Effect::default() }
@@ -129,18 +130,38 @@ fn effect(instruction: &Instruction, is: &dyn Fn(&Operand) -> bool) -> Effect {
             let passed: Vec<bool> = call.arguments.iter().map(|argument| is(&argument.operand)).collect();
             match &call.callee {
                 _ if !passed.contains(&true) => Effect::default(),
-                Callee::Intrinsic { name, .. } => intrinsic(name, &passed, call.arguments.get(1).map(|value| &value.operand)),
+                Callee::Intrinsic { name, .. } => {
+                    intrinsic(name, &passed, call.arguments.get(1).map(|value| &value.operand))
+                }
+                Callee::Function(id) if only_reads(module, *id, &passed) => Effect { reads: true, ..Effect::default() },
                 _ => Effect { writes: Some(Before::Elsewhere), reads: true, begins: false },
             }
         }
         // Comparing or computing addresses is no access.
-        InstructionKind::Address { .. } | InstructionKind::Compare { .. } | InstructionKind::Alloca { .. } => Effect::default(),
+        InstructionKind::Address { .. } | InstructionKind::Compare { .. } | InstructionKind::Alloca { .. } => {
+            Effect::default()
+        }
         other => {
             let mut used = false;
             other.for_each_operand(&mut |operand| used |= is(operand));
-            if used { Effect { writes: Some(Before::Elsewhere), reads: true, begins: false } } else { Effect::default() }
+            if used {
+                Effect { writes: Some(Before::Elsewhere), reads: true, begins: false }
+            } else {
+                Effect::default()
+            }
         }
     }
+}
+
+/// Whether a function only reads what it is `passed`: by its attributes, or as variable arguments of a function that prints.
+fn only_reads(module: &Module, id: FuncId, passed: &[bool]) -> bool {
+    let Some(function) = module.function(id) else { return false };
+    let fixed = function.parameters.len();
+    let prints = function.ty.variadic && !names::scans(&function.name);
+    passed.iter().enumerate().filter(|(_, passed)| **passed).all(|(index, _)| {
+        let access = Access::of(&module.types, function, index);
+        if index < fixed { !access.writes } else { prints }
+    })
 }
 
 fn intrinsic(name: &str, passed: &[bool], second: Option<&Operand>) -> Effect {

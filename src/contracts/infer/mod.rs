@@ -13,6 +13,8 @@ mod parameter;
 mod passed;
 mod pointer;
 mod result;
+#[cfg(test)]
+mod tests;
 
 pub use finding::{Certainty, Finding};
 pub use passed::{Passed, PassedArguments};
@@ -45,6 +47,7 @@ struct Evidence<'a> {
     access: Vec<Access>,
     declared: Declared,
     passed: PassedArguments,
+    returned: result::Returned,
 }
 
 /// Infers what `import`, called with `signature`, means. `None` if its types in the IR do not correspond to the
@@ -70,14 +73,11 @@ pub fn infer(
         access,
         declared: Declared::of(module, function, in_memory),
         passed: PassedArguments::gather(module, import, signature_of),
-    };
-    let returns = result::Returned {
-        pointer: pointer(function.ty.result),
-        fresh: function.result_attributes.no_alias,
+        returned: result::Returned { pointer: pointer(function.ty.result), fresh: function.result_attributes.no_alias },
     };
     Some(Inferred {
         params: parameter::weigh(&evidence),
-        result: result::weigh(&evidence, returns),
+        result: result::weigh(&evidence),
         flags: if function.attributes.no_return { Flags::NO_RETURN } else { Flags::NONE },
         passed: evidence.passed,
     })

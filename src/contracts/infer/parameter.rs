@@ -14,7 +14,8 @@ use espb_format::signature::Signature;
 /// What each parameter means.
 pub(super) fn weigh(evidence: &Evidence<'_>) -> Vec<Finding<Param>> {
     let user = user_data(evidence);
-    let mut findings: Vec<Finding<Param>> = (0..evidence.pointers.len()).map(|index| one(evidence, index, user)).collect();
+    let mut findings: Vec<Finding<Param>> =
+        (0..evidence.pointers.len()).map(|index| one(evidence, index, user)).collect();
     // What a format refers to is said with the format.
     let lists: Vec<Slot> = findings
         .iter()
@@ -65,12 +66,20 @@ fn one(evidence: &Evidence<'_>, index: usize, user: Option<(Slot, Slot)>) -> Fin
     match shape {
         Shape::HandlePlace(kind) => {
             let found = Param::HandleOut { kind: *kind, nullable };
-            return Finding::likely(found, format!("the address of a handle of the kind {kind}: a new object is stored there"));
+            return Finding::likely(
+                found,
+                format!("the address of a handle of the kind {kind}: a new object is stored there"),
+            );
         }
-        Shape::VaList => return Finding::uncertain(Param::Value, "it is a `va_list`, but no format string stands before it"),
+        Shape::VaList => {
+            return Finding::uncertain(Param::Value, "it is a `va_list`, but no format string stands before it");
+        }
         Shape::Opaque if !evidence.passed.all(index, callback) => {
             let meaning = Param::Pointer(Pointer::new(Direction::In, Extent::Region));
-            return Finding::uncertain(meaning, "the header does not say what is behind it; it may be a handle of an unknown kind");
+            return Finding::uncertain(
+                meaning,
+                "the header does not say what is behind it; it may be a handle of an unknown kind",
+            );
         }
         _ => {}
     }
@@ -99,14 +108,13 @@ fn function(evidence: &Evidence<'_>, index: usize, user: Option<Slot>) -> Findin
     let callback = |signature| Param::Callback(Callback { signature, user, nullable });
     let typed = matches!(evidence.shape(index), Shape::Function(Some(_)));
     let passes = evidence.passed.all(index, |passed| matches!(passed, Passed::Function(_)));
+    let untyped = evidence.declared.params.iter().any(|shape| matches!(shape, Shape::Untyped { .. } | Shape::Unknown));
     match callback_signature(evidence, index) {
         None => {
             let plain = Signature::new(&[], None, false).map_or(Param::Value, callback);
             Finding::uncertain(plain, "it is a function, but its signature is not known")
         }
-        Some(Err(signature)) => {
-            Finding::uncertain(callback(signature), "functions of different signatures are passed")
-        }
+        Some(Err(signature)) => Finding::uncertain(callback(signature), "functions of different signatures are passed"),
         Some(Ok(signature)) => {
             let why = match (typed, passes) {
                 (true, true) => "it is declared as a function, and functions of that signature are passed",
@@ -116,10 +124,11 @@ fn function(evidence: &Evidence<'_>, index: usize, user: Option<Slot>) -> Findin
             match user {
                 Some(data) => Finding::likely(callback(signature), why)
                     .and(format!("argument {data} is the only untyped pointer, so it is what comes back to it")),
-                None if typed => Finding::certain(callback(signature), why).and("no argument could be its user data"),
-                None if signature.param_count() == 0 => {
-                    Finding::certain(callback(signature), why).and("it has no parameter in which user data could come back")
+                None if typed && !untyped => {
+                    Finding::certain(callback(signature), why).and("no argument could be its user data")
                 }
+                None if signature.param_count() == 0 => Finding::certain(callback(signature), why)
+                    .and("it has no parameter in which user data could come back"),
                 None => Finding::likely(callback(signature), why).and("which argument comes back to it is not known"),
             }
         }
@@ -137,7 +146,8 @@ fn user_data(evidence: &Evidence<'_>) -> Option<(Slot, Slot)> {
         (passed || matches!(evidence.shape(*index), Shape::Function(_))) && takes_something
     });
     let mut untyped = (0..shapes.len()).filter(|index| {
-        *evidence.shape(*index) == Shape::Untyped { constant: false } && evidence.length_after(*index).is_none()
+        let counted = *evidence.shape(index + 1) == Shape::Number { length: true };
+        *evidence.shape(*index) == Shape::Untyped { constant: false } && !counted
     });
     let pair = (callbacks.next()?, untyped.next()?);
     if callbacks.next().is_some() || untyped.next().is_some() {
@@ -167,7 +177,8 @@ fn format(evidence: &Evidence<'_>, index: usize) -> Option<Finding<Param>> {
         let shown = evidence.passed.calls.iter().any(|call| call.len() > index + 1);
         let why = "a string before variable arguments";
         return Some(if fits && shown {
-            Finding::certain(meaning(FormatArgs::Variadic), why).and("the conversions in it are as many as the arguments")
+            Finding::certain(meaning(FormatArgs::Variadic), why)
+                .and("the conversions in it are as many as the arguments")
         } else {
             Finding::likely(meaning(FormatArgs::Variadic), why)
         });

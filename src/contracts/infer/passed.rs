@@ -143,7 +143,8 @@ impl Look<'_> {
             match lifetime::definition(self.function, root)? {
                 InstructionKind::Alloca { size, .. } => {
                     let size = size.checked_sub(u32::try_from(skipped).ok()?).filter(|size| *size > 0)?;
-                    let (before, read_after) = lifetime::of_stack(self.function, self.import, root, self.at);
+                    let (before, read_after) =
+                        lifetime::of_stack(self.module, self.function, self.import, root, self.at);
                     return Some(Passed::Object { size, before, read_after, lasting: false });
                 }
                 InstructionKind::Address { base: Operand::Value(base), offset, indices, .. } if indices.is_empty() => {

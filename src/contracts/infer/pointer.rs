@@ -7,11 +7,13 @@ use super::finding::{Certainty, Finding};
 use super::lifetime::Before;
 use super::passed::Passed;
 use super::{Evidence, names};
-use espb_format::contract::{Callback, Direction, Extent, Handle, Fate, HandleKind, Member, Param, Pointer, Slot};
+use espb_format::contract::{Callback, Direction, Extent, Fate, Handle, HandleKind, Member, Param, Pointer, Slot};
 
 /// What the pointer parameter `index` means.
 pub(super) fn weigh(evidence: &Evidence<'_>, index: usize) -> Finding<Param> {
-    let Some(access) = evidence.access.get(index) else { return unknown(evidence, index, "there is no such parameter") };
+    let Some(access) = evidence.access.get(index) else {
+        return unknown(evidence, index, "there is no such parameter");
+    };
     if let Some(size) = access.struct_return {
         return Finding::certain(memory(Direction::Out, Extent::Const(size)), "room for the result (sret)");
     }
@@ -59,12 +61,15 @@ fn text(evidence: &Evidence<'_>, index: usize) -> Finding<Param> {
             Finding::certain(memory(Direction::In, Extent::CString), "a `const char *` without a length")
                 .and("terminated string constants are passed")
         } else {
-            Finding::likely(memory(Direction::In, Extent::CString), "a `const char *` without a length: a terminated string")
+            Finding::likely(
+                memory(Direction::In, Extent::CString),
+                "a `const char *` without a length: a terminated string",
+            )
         };
     };
-    let shared = (0..index).chain(index + 1..evidence.pointers.len()).any(|other| {
-        matches!(evidence.shape(other), Shape::Text { .. }) && evidence.size_after(other) == Some(length)
-    });
+    let shared = (0..index)
+        .chain(index + 1..evidence.pointers.len())
+        .any(|other| matches!(evidence.shape(other), Shape::Text { .. }) && evidence.size_after(other) == Some(length));
     if shared {
         let limit = memory(Direction::In, Extent::CStringMax(length));
         return Finding::likely(limit, format!("a string that shares its limit, argument {length}, with another"));
@@ -131,8 +136,16 @@ fn untyped(evidence: &Evidence<'_>, index: usize, constant: bool) -> Finding<Par
         let why = format!("an untyped pointer beside the queue in argument {queue}: one of its items");
         return match direction(evidence, index, constant) {
             Some(direction) => Finding::likely(memory(direction, extent), why),
-            None => Finding::uncertain(memory(Direction::Out, extent), why).and("whether it is read or written is not known"),
+            None => Finding::uncertain(memory(Direction::Out, extent), why)
+                .and("whether it is read or written is not known"),
         };
+    }
+    if evidence.returned.fresh && !constant {
+        return unknown(
+            evidence,
+            index,
+            "the function makes new memory: this may be a block of the heap that it takes over",
+        );
     }
     buffer(evidence, index, constant)
 }
@@ -154,7 +167,8 @@ fn typed(evidence: &Evidence<'_>, index: usize, object: &Object) -> Finding<Para
     let lengthy = evidence.size_after(index).filter(|length| usize::from(*length) == index + 1);
     if let Some(length) = lengthy.or_else(|| evidence.number_after(index).filter(|_| several)) {
         let known = direction(evidence, index, object.constant);
-        let found = counted(known.unwrap_or(Direction::InOut), length, object.size, "an array before its number of elements");
+        let found =
+            counted(known.unwrap_or(Direction::InOut), length, object.size, "an array before its number of elements");
         return if known.is_some() { found } else { Finding { certainty: Certainty::Uncertain, ..found } };
     }
     if several {
@@ -166,7 +180,9 @@ fn typed(evidence: &Evidence<'_>, index: usize, object: &Object) -> Finding<Para
 fn one_object(evidence: &Evidence<'_>, index: usize, object: &Object) -> Finding<Param> {
     let extent = Extent::Const(object.size);
     let behind = format!("the address of an object of {} bytes by its type", object.size);
-    let Some(access) = evidence.access.get(index) else { return unknown(evidence, index, "there is no such parameter") };
+    let Some(access) = evidence.access.get(index) else {
+        return unknown(evidence, index, "there is no such parameter");
+    };
     if object.constant || !access.writes {
         return structure(evidence, object, behind);
     }
@@ -199,10 +215,10 @@ fn one_object(evidence: &Evidence<'_>, index: usize, object: &Object) -> Finding
         }
         (_, Before::Stored) if read => Finding::likely(memory(Direction::InOut, extent), behind)
             .and("the program stores something in it before and reads it afterwards"),
-        (Before::Stored, _) => structure(evidence, object, behind).and("the program stores something in it before and does not read it afterwards"),
-        (_, Before::Elsewhere) if read => {
-            Finding::likely(memory(Direction::InOut, extent), behind).and("another function has filled it, and it is used afterwards")
-        }
+        (Before::Stored, _) => structure(evidence, object, behind)
+            .and("the program stores something in it before and does not read it afterwards"),
+        (_, Before::Elsewhere) if read => Finding::likely(memory(Direction::InOut, extent), behind)
+            .and("another function has filled it, and it is used afterwards"),
         _ => unknown(evidence, index, "whether it is read or written is not known"),
     }
 }
@@ -228,7 +244,9 @@ fn structure(evidence: &Evidence<'_>, object: &Object, why: String) -> Finding<P
                 let text = Pointer { nullable: true, deferred: kept, ..Pointer::new(Direction::In, Extent::CString) };
                 (Param::Pointer(text), "a string")
             }
-            Shape::Handle(kind) => (Param::Handle(Handle { kind: *kind, nullable: false, fate: Fate::Used }), "a handle"),
+            Shape::Handle(kind) => {
+                (Param::Handle(Handle { kind: *kind, nullable: false, fate: Fate::Used }), "a handle")
+            }
             Shape::Untyped { .. } if user == Some(offset) => continue,
             _ => return inside(pointer, u32::from(offset)),
         };
@@ -255,11 +273,14 @@ fn inside(pointer: Pointer, offset: u32) -> Finding<Param> {
 /// A pointer of which there is no declaration.
 fn undeclared(evidence: &Evidence<'_>, index: usize) -> Finding<Param> {
     let passed = &evidence.passed;
-    if passed.all(index, |passed| matches!(passed, Passed::Literal(_))) && evidence.number_after(index).is_none_or(|_| !evidence.is_last_number(index)) {
+    // A number at the end may be a length: then the memory need not be terminated.
+    let length = evidence.pointers.last() == Some(&false);
+    if !length && passed.all(index, |passed| matches!(passed, Passed::Literal(_))) {
         return Finding::likely(memory(Direction::In, Extent::CString), "terminated string constants are passed");
     }
     let writes = evidence.access.get(index).is_some_and(|access| access.writes);
-    let unwritten = |passed: &Passed| matches!(passed, Passed::Object { before: Before::Nothing, read_after: true, .. });
+    let unwritten =
+        |passed: &Passed| matches!(passed, Passed::Object { before: Before::Nothing, read_after: true, .. });
     if let Some(size) = passed.size(index).filter(|_| writes && passed.all(index, unwritten)) {
         return Finding::likely(memory(Direction::Out, Extent::Const(size)), format!("an object of {size} bytes"))
             .and("it is passed unwritten and read afterwards");
@@ -291,25 +312,22 @@ impl Evidence<'_> {
         self.is_number(index + 1).then(|| Slot::try_from(index + 1).ok()).flatten()
     }
 
-    /// Whether the parameter behind `index` is the last one: then it may be its length.
-    fn is_last_number(&self, index: usize) -> bool {
-        index + 2 == self.pointers.len()
-    }
-
     /// The next `size_t` behind a parameter.
     fn size_after(&self, index: usize) -> Option<Slot> {
-        let next = (index + 1..self.pointers.len()).find(|other| *self.shape(*other) == Shape::Number { length: true })?;
+        let next =
+            (index + 1..self.pointers.len()).find(|other| *self.shape(*other) == Shape::Number { length: true })?;
         Slot::try_from(next).ok()
     }
 
     /// The length of untyped memory: the next `size_t`, else the number directly behind it.
     pub(super) fn length_after(&self, index: usize) -> Option<Slot> {
-        self.size_after(index).or_else(|| self.number_after(index).filter(|_| !self.has_handle()))
+        self.size_after(index).or_else(|| self.number_after(index).filter(|_| !self.has_objects()))
     }
 
-    /// Functions on objects have numbers that are no lengths: times, bits, positions.
-    fn has_handle(&self) -> bool {
-        self.declared.params.iter().any(|shape| matches!(shape, Shape::Handle(_)))
+    /// Functions on objects and with callbacks have numbers that are no lengths: times, priorities, positions.
+    fn has_objects(&self) -> bool {
+        let is = |shape: &Shape| matches!(shape, Shape::Handle(_) | Shape::HandlePlace(_) | Shape::Function(_));
+        self.declared.params.iter().any(is)
     }
 
     /// Two neighbouring `size_t` behind a parameter, nothing but memory between.
@@ -321,7 +339,8 @@ impl Evidence<'_> {
 
     /// The address of a `size_t` directly behind a parameter.
     fn stored_length(&self, index: usize) -> Option<Slot> {
-        let writable = matches!(self.shape(index), Shape::Untyped { constant: false } | Shape::Text { constant: false });
+        let writable =
+            matches!(self.shape(index), Shape::Untyped { constant: false } | Shape::Text { constant: false });
         match self.shape(index + 1) {
             Shape::Object(object) if writable && object.length && !object.constant => Slot::try_from(index + 1).ok(),
             _ => None,

@@ -15,8 +15,8 @@ pub(super) struct Returned {
 }
 
 /// What the result means. As a mere value it gives the module access to nothing, so that is what an uncertain one is.
-pub(super) fn weigh(evidence: &Evidence<'_>, returned: Returned) -> Finding<ResultMeaning> {
-    let shape = &evidence.declared.result;
+pub(super) fn weigh(evidence: &Evidence<'_>) -> Finding<ResultMeaning> {
+    let (shape, returned) = (&evidence.declared.result, evidence.returned);
     if let Shape::Handle(kind) = shape {
         let created = names::creates(evidence.name);
         let found = Finding::likely(
