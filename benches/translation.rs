@@ -40,9 +40,10 @@ const LUA: &[&str] = &[
 ];
 
 const SQLITE: [&str; 4] = ["-DSQLITE_OS_OTHER=1", "-DSQLITE_THREADSAFE=0", "-DSQLITE_OMIT_LOAD_EXTENSION", "-DSQLITE_OMIT_LOCALTIME"];
-/// What SQLite expects of the system it runs on, and an entry.
+/// What SQLite and bzip2 expect of the system they run on, and an entry.
 const REST: &str = "define i32 @app_main() {\n  ret i32 0\n}\n\
     define weak i32 @sqlite3_os_init() {\n  ret i32 0\n}\n\
+    define weak void @bz_internal_error(i32 %code) {\n  ret void\n}\n\
     define weak i32 @sqlite3_os_end() {\n  ret i32 0\n}\n";
 
 const PROGRAMS: [Program; 5] = [

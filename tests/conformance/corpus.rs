@@ -19,9 +19,10 @@ const FIXTURES: [(&str, &[&str]); 4] = [
     ("two_files", &["two_files.c", "two_files_stack.c"]),
 ];
 
-const LANGUAGE: [&str; 11] = [
+const LANGUAGE: [&str; 12] = [
     "integers.c",
     "multiply_high.c",
+    "numbers.c",
     "floats.c",
     "memory.c",
     "control.c",

@@ -7,5 +7,6 @@ mod fixtures;
 mod headers;
 mod hostile;
 mod inference;
+mod linking;
 mod program;
 mod run;

@@ -1,5 +1,6 @@
 //! What the code generator promises: programs compute what C says, listings are as expected, refusals say where and why.
 
+mod floats;
 mod listings;
 mod machine;
 mod programs;
