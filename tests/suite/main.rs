@@ -6,7 +6,7 @@ mod docs;
 mod fixtures;
 mod headers;
 mod hostile;
-mod linking;
 mod inference;
+mod linking;
 mod program;
 mod run;

@@ -105,7 +105,10 @@ fn buffer(evidence: &Evidence<'_>, index: usize, constant: bool) -> Finding<Para
     if let Some((first, second)) = evidence.product_after(index) {
         let meaning = memory(direction.unwrap_or(Direction::Out), Extent::Product(first, second));
         let why = format!("arguments {first} and {second} are its count and element size");
-        return if direction.is_some() { Finding::likely(meaning, why) } else { Finding::uncertain(meaning, why) };
+        // With other memory between it may be that one's size alone.
+        let beside = usize::from(first) == index + 1;
+        let sure = direction.is_some() && beside;
+        return if sure { Finding::likely(meaning, why) } else { Finding::uncertain(meaning, why) };
     }
     if let Some(length) = evidence.length_after(index) {
         return match direction {
@@ -113,6 +116,9 @@ fn buffer(evidence: &Evidence<'_>, index: usize, constant: bool) -> Finding<Para
             // Writable memory whose contents matter at the call would be declared so, or its maker would have written it.
             None => counted(Direction::Out, length, 1, "writable memory before its length"),
         };
+    }
+    if matches!(evidence.shape(index), Shape::Text { .. }) {
+        return unknown(evidence, index, "text is written, but no argument says how much room there is");
     }
     match (direction, evidence.passed.size(index)) {
         (Some(direction), Some(size)) => {

@@ -12,7 +12,7 @@ target triple = "riscv32-esp-unknown-elf"
 "#;
 
 /// C types: !10 int, !11 char, !12 const char *, !13 void *, !14 size_t, !15 struct pair *, !16 void (*)(void *),
-/// !17 TaskHandle_t *, !18 const void *, !19 struct args *, !31 TaskHandle_t, !32 struct hidden *.
+/// !17 TaskHandle_t *, !18 const void *, !19 struct args *, !31 TaskHandle_t, !32 struct hidden *, !37 char *.
 const TYPES: &str = r#"
 !llvm.dbg.cu = !{!0}
 !llvm.module.flags = !{!2}
@@ -45,6 +45,7 @@ const TYPES: &str = r#"
 !33 = !DIDerivedType(tag: DW_TAG_member, name: "callback", scope: !27, file: !1, baseType: !16, size: 32)
 !34 = !DIDerivedType(tag: DW_TAG_member, name: "arg", scope: !27, file: !1, baseType: !13, size: 32, offset: 32)
 !35 = !DIDerivedType(tag: DW_TAG_member, name: "name", scope: !27, file: !1, baseType: !12, size: 32, offset: 64)
+!37 = !DIDerivedType(tag: DW_TAG_pointer_type, baseType: !11, size: 32)
 !36 = !DICompositeType(tag: DW_TAG_structure_type, name: "hidden", file: !1, flags: DIFlagFwdDecl)
 "#;
 
@@ -154,6 +155,12 @@ fn a_length_beside_untyped_memory_is_its_extent() {
         &host("void @host(ptr, i32)", Some("null, !18, !14"), &program),
         &[("in 0 size arg 1", Likely), ("", Certain)],
     );
+}
+
+#[test]
+fn text_that_is_written_without_a_length_is_left_to_a_hint() {
+    let found = host("void @host(ptr)", Some("null, !37"), &with_variable("", CALL, READ));
+    assert_eq!(params(&found)[0].1, Uncertain);
 }
 
 #[test]
