@@ -34,7 +34,9 @@ fn embed_firmware(out: &Path) -> Result<(), Box<dyn Error>> {
         let value = if image.exists() && elf.exists() {
             format!("Some(Firmware {{ image: include_bytes!({image:?}), elf: include_bytes!({elf:?}) }})")
         } else {
-            println!("cargo::warning=no firmware for {chip} in build/firmware: `espb run` will not work; run `make firmware` first");
+            println!(
+                "cargo::warning=no firmware for {chip} in build/firmware: `espb run` will not work; run `make firmware` first"
+            );
             "None".into()
         };
         text += &format!("const {}: Option<Firmware> = {value};\n", chip.to_uppercase());

@@ -22,7 +22,9 @@ fn main() {
     let (compute_run, compute_time) = run(&compute, &[]);
     let modest = module("tasks/hello_task", folder.path(), &["--heap", "4K:4K"]);
     let (modest_run, _) = run(&modest, &["--for", "1s"]);
-    let number = |object: &Value, path: &str| object.pointer(path).and_then(Value::as_u64).unwrap_or_else(|| panic!("{path} in {object}"));
+    let number = |object: &Value, path: &str| {
+        object.pointer(path).and_then(Value::as_u64).unwrap_or_else(|| panic!("{path} in {object}"))
+    };
     let call = number(&compute_run, "/instructions/call");
     let machine_per_vm = call as f64 / number(&compute_run, "/vm_instructions") as f64;
     let speed = number(&compute_run, "/instructions/all") as f64 / compute_time.as_secs_f64() / 1e6;
@@ -31,7 +33,11 @@ fn main() {
         ("hello_task.espb, stripped", format!("{} bytes", fs::metadata(&hello).expect("just built").len()), "≤ 512"),
         ("flash of VM and verifier", format!("{vm_flash} bytes"), "≤ 49152"),
         ("flash of the whole firmware image", format!("{image_flash} bytes"), ""),
-        ("linear memory that hello_task can have", format!("{} bytes", number(&hello_run, "/memory/linear")), "≥ 204800"),
+        (
+            "linear memory that hello_task can have",
+            format!("{} bytes", number(&hello_run, "/memory/linear")),
+            "≥ 204800",
+        ),
         (
             "RAM of an instance beyond its declared memory, heap 4K",
             format!("{} bytes", number(&modest_run, "/memory/overhead")),
@@ -43,10 +49,18 @@ fn main() {
             "",
         ),
         ("boot to the first task", format!("{} machine instructions", number(&hello_run, "/instructions/boot")), ""),
-        ("verify and load hello_task", format!("{} machine instructions", number(&hello_run, "/instructions/load")), ""),
+        (
+            "verify and load hello_task",
+            format!("{} machine instructions", number(&hello_run, "/instructions/load")),
+            "",
+        ),
         ("machine instructions per VM instruction, compute", format!("{machine_per_vm:.1}"), ""),
         ("emulator speed, compute *", format!("{speed:.0} million instructions a second"), "≥ 150"),
-        ("espb build of hello_task *", format!("{} ms", build_time("tasks/hello_task", folder.path()).as_millis()), "≤ 150"),
+        (
+            "espb build of hello_task *",
+            format!("{} ms", build_time("tasks/hello_task", folder.path()).as_millis()),
+            "≤ 150",
+        ),
     ];
     let mut table = String::from("| figure | measured | aim |\n|---|---|---|\n");
     for (name, value, aim) in rows {
@@ -64,8 +78,14 @@ fn root() -> &'static Path {
 }
 
 fn espb<S: AsRef<OsStr>>(arguments: &[S]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_espb")).args(arguments).current_dir(root()).output().expect("espb runs");
-    assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_espb")).args(arguments).current_dir(root()).output().expect("espb runs");
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
@@ -82,7 +102,8 @@ fn ir(fixture: &str) -> PathBuf {
 fn module(fixture: &str, folder: &Path, options: &[&str]) -> PathBuf {
     let name = format!("{}{}.espb", fixture.replace('/', "_"), options.concat().replace(':', "_"));
     let output = folder.join(name);
-    let mut arguments = vec!["build".into(), ir(fixture).into_os_string(), "-o".into(), output.clone().into_os_string()];
+    let mut arguments =
+        vec!["build".into(), ir(fixture).into_os_string(), "-o".into(), output.clone().into_os_string()];
     arguments.extend(options.iter().map(|option| OsStr::new(option).to_owned()));
     espb(&arguments);
     output
@@ -133,7 +154,8 @@ fn flash_sizes() -> (u64, u64) {
 fn bless(table: &str) {
     let path = root().join("README.md");
     let text = fs::read_to_string(&path).expect("the README");
-    let start = text.find("<!-- figures:").and_then(|at| text[at..].find('\n').map(|end| at + end + 1)).expect("start marker");
+    let start =
+        text.find("<!-- figures:").and_then(|at| text[at..].find('\n').map(|end| at + end + 1)).expect("start marker");
     let end = text.find("<!-- end of figures").expect("end marker");
     fs::write(&path, format!("{}{table}{}", &text[..start], &text[end..])).expect("the README can be written");
 }

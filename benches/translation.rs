@@ -39,7 +39,8 @@ const LUA: &[&str] = &[
     "-Dlua_getlocaledecpoint()=46",
 ];
 
-const SQLITE: [&str; 4] = ["-DSQLITE_OS_OTHER=1", "-DSQLITE_THREADSAFE=0", "-DSQLITE_OMIT_LOAD_EXTENSION", "-DSQLITE_OMIT_LOCALTIME"];
+const SQLITE: [&str; 4] =
+    ["-DSQLITE_OS_OTHER=1", "-DSQLITE_THREADSAFE=0", "-DSQLITE_OMIT_LOAD_EXTENSION", "-DSQLITE_OMIT_LOCALTIME"];
 /// What SQLite and bzip2 expect of the system they run on, and an entry.
 const REST: &str = "define i32 @app_main() {\n  ret i32 0\n}\n\
     define weak i32 @sqlite3_os_init() {\n  ret i32 0\n}\n\
@@ -51,7 +52,15 @@ const PROGRAMS: [Program; 5] = [
     Program {
         name: "bzip2 -Os",
         folder: "bzip2",
-        files: Some(&["blocksort.c", "bzlib.c", "compress.c", "crctable.c", "decompress.c", "huffman.c", "randtable.c"]),
+        files: Some(&[
+            "blocksort.c",
+            "bzlib.c",
+            "compress.c",
+            "crctable.c",
+            "decompress.c",
+            "huffman.c",
+            "randtable.c",
+        ]),
         options: &["-Os", "-DBZ_NO_STDIO"],
     },
     Program { name: "Lua -O2", folder: "lua", files: None, options: LUA },
@@ -87,7 +96,10 @@ fn main() {
         slow |= program.folder == "lua" && time > LUA_TIME;
         slow |= instructions >= LARGE && (time > LARGE_TIME || memory > LARGE_MEMORY);
     }
-    assert!(!slow, "slower or larger than it must be: Lua {LUA_TIME:?}, {LARGE} instructions {LARGE_TIME:?} and {LARGE_MEMORY} bytes");
+    assert!(
+        !slow,
+        "slower or larger than it must be: Lua {LUA_TIME:?}, {LARGE} instructions {LARGE_TIME:?} and {LARGE_MEMORY} bytes"
+    );
 }
 
 fn root() -> &'static Path {
@@ -98,7 +110,9 @@ fn root() -> &'static Path {
 fn compile(program: &Program, folder: &Path) -> Vec<PathBuf> {
     let output = root().join("build/bench").join(program.name.replace(' ', "-"));
     fs::create_dir_all(&output).expect("build/ is writable");
-    let listed = fs::read_dir(folder).expect("a readable folder").map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
+    let listed = fs::read_dir(folder)
+        .expect("a readable folder")
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
     let mut files: Vec<String> = match program.files {
         Some(files) => files.iter().map(|file| file.to_string()).collect(),
         None => listed.filter(|name| name.ends_with(".c") && !NOT_FOR_CHIPS.contains(&name.as_str())).collect(),
@@ -130,7 +144,8 @@ fn contents(inputs: &[PathBuf]) -> (usize, Vec<String>) {
         let text = fs::read_to_string(input).expect("clang wrote it");
         // clang indents instructions by two spaces, what continues them by more.
         instructions += text.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   ")).count();
-        let public = text.lines().filter(|line| line.starts_with("define dso_local ") || line.starts_with("define hidden "));
+        let public =
+            text.lines().filter(|line| line.starts_with("define dso_local ") || line.starts_with("define hidden "));
         exports.extend(public.filter_map(|line| Some(line.split_once('@')?.1.split_once('(')?.0.to_owned())));
     }
     (instructions, exports)

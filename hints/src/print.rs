@@ -131,7 +131,9 @@ pub fn result_item(result: &ResultMeaning) -> Option<String> {
         ResultMeaning::Handle { kind, created, nullable } => {
             format!("returns handle {kind}{}{}", if *created { "" } else { " borrowed" }, null(*nullable))
         }
-        ResultMeaning::Copied { extent: bytes, nullable } => format!("returns copy {}{}", extent(bytes), null(*nullable)),
+        ResultMeaning::Copied { extent: bytes, nullable } => {
+            format!("returns copy {}{}", extent(bytes), null(*nullable))
+        }
         ResultMeaning::Own { extent: bytes } => format!("returns own {}", extent(bytes)),
     })
 }

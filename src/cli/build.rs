@@ -164,7 +164,12 @@ pub fn run(args: &BuildArgs, reporter: Reporter) -> Exit {
 fn build(args: &BuildArgs, reporter: Reporter) -> Result<Built, Vec<Diagnostic>> {
     if let Some(input) = args.inputs.iter().find(|input| same_file(input, &args.output)) {
         let place = Place::File(input.display().to_string());
-        return Err(vec![Diagnostic::error("espb::build::overwrite", "the output would overwrite this input", place, "name another file with -o")]);
+        return Err(vec![Diagnostic::error(
+            "espb::build::overwrite",
+            "the output would overwrite this input",
+            place,
+            "name another file with -o",
+        )]);
     }
     let (outcome, explanations) = args.options.translate_explained(&args.inputs);
     let show = args.explain && (outcome.is_ok() || !explanations.is_empty());
@@ -204,7 +209,10 @@ mod tests {
     #[test]
     fn a_depfile_names_every_input_once_as_prerequisite_and_once_as_empty_rule() {
         let inputs = [PathBuf::from("a b.ll"), PathBuf::from("c.hints")];
-        assert_eq!(depfile_rule(Path::new("out.espb"), inputs.iter()), "out.espb: a\\ b.ll c.hints\na\\ b.ll:\nc.hints:\n");
+        assert_eq!(
+            depfile_rule(Path::new("out.espb"), inputs.iter()),
+            "out.espb: a\\ b.ll c.hints\na\\ b.ll:\nc.hints:\n"
+        );
     }
 
     #[test]

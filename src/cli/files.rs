@@ -10,7 +10,12 @@ use crate::diagnostic::{Diagnostic, Place};
 pub fn read(path: &Path) -> Result<Vec<u8>, Diagnostic> {
     fs::read(path).map_err(|error| {
         let help = if path.is_dir() { "name a file, not a folder" } else { "check the path and its permissions" };
-        Diagnostic::error("espb::cli::unreadable", format!("cannot read the file: {error}"), Place::File(path.display().to_string()), help)
+        Diagnostic::error(
+            "espb::cli::unreadable",
+            format!("cannot read the file: {error}"),
+            Place::File(path.display().to_string()),
+            help,
+        )
     })
 }
 
@@ -25,7 +30,12 @@ pub fn write(path: &Path, contents: &[u8]) -> Result<(), Diagnostic> {
     });
     written.map(drop).map_err(|error| {
         let message = format!("cannot write the file: {error}");
-        Diagnostic::error("espb::cli::unwritable", message, Place::File(path.display().to_string()), "check that the folder exists and that you may write there")
+        Diagnostic::error(
+            "espb::cli::unwritable",
+            message,
+            Place::File(path.display().to_string()),
+            "check that the folder exists and that you may write there",
+        )
     })
 }
 

@@ -123,7 +123,10 @@ fn sections_text(module: &Module<'_>, bytes: &[u8]) -> String {
 }
 
 fn stats_json(module: &Module<'_>) -> Value {
-    let opcodes: Vec<Value> = disassembler::census(module).iter().map(|(opcode, count)| json!({ "opcode": opcode.mnemonic(), "count": count })).collect();
+    let opcodes: Vec<Value> = disassembler::census(module)
+        .iter()
+        .map(|(opcode, count)| json!({ "opcode": opcode.mnemonic(), "count": count }))
+        .collect();
     json!({ "reason": "stats", "words": module.code_words(), "opcodes": opcodes })
 }
 
@@ -132,7 +135,8 @@ fn stats_text(module: &Module<'_>) -> String {
     let total: u32 = census.iter().map(|(_, count)| count).sum();
     let mut text = format!("{total} instructions in {} words\n", module.code_words());
     for (opcode, count) in census {
-        text += &format!("{:<10} {count:>7} {:>5.1} %\n", opcode.mnemonic(), f64::from(count) * 100.0 / f64::from(total));
+        text +=
+            &format!("{:<10} {count:>7} {:>5.1} %\n", opcode.mnemonic(), f64::from(count) * 100.0 / f64::from(total));
     }
     text
 }

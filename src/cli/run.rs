@@ -96,7 +96,12 @@ fn load(args: &RunArgs, reporter: Reporter) -> Result<Vec<u8>, Vec<Diagnostic>> 
 }
 
 fn fail(reporter: Reporter, error: &DeviceError) -> Exit {
-    reporter.diagnostic(&Diagnostic::error("espb::run::device", error.message.clone(), Place::None, error.help.clone()));
+    reporter.diagnostic(&Diagnostic::error(
+        "espb::run::device",
+        error.message.clone(),
+        Place::None,
+        error.help.clone(),
+    ));
     Exit::Device
 }
 
@@ -188,7 +193,12 @@ fn finish(args: &RunArgs, reporter: Reporter, module: &Module<'_>, file: &str, o
         End::TimeReached => Exit::Success,
         End::Timeout => {
             let help = "give it more with --timeout, or end at a virtual time with --for";
-            reporter.diagnostic(&Diagnostic::error("espb::run::timeout", "the time limit was reached", Place::File(file.into()), help));
+            reporter.diagnostic(&Diagnostic::error(
+                "espb::run::timeout",
+                "the time limit was reached",
+                Place::File(file.into()),
+                help,
+            ));
             Exit::Timeout
         }
     };
@@ -219,16 +229,31 @@ fn print_result(reporter: Reporter, value: &Value) {
 fn refuse(reporter: Reporter, file: &str, refused: &RefusedStart) -> Exit {
     let (code, help, exit) = match refused.kind {
         Refusal::Format => ("espb::run::format", "build the module again with `espb build`", Exit::Input),
-        Refusal::Import => ("espb::run::import", "this firmware lacks the function or has another contract for it: see `espb inspect --contracts`", Exit::Input),
+        Refusal::Import => (
+            "espb::run::import",
+            "this firmware lacks the function or has another contract for it: see `espb inspect --contracts`",
+            Exit::Input,
+        ),
         Refusal::Memory => ("espb::run::memory", "build with less --stack, --heap or static data", Exit::Input),
-        Refusal::Call => ("espb::run::call", "export the function with `espb build --export` and pass what its parameters take", Exit::Input),
-        Refusal::Slot | Refusal::Request => ("espb::run::refused", "build espb and its firmware again from one source", Exit::Device),
+        Refusal::Call => (
+            "espb::run::call",
+            "export the function with `espb build --export` and pass what its parameters take",
+            Exit::Input,
+        ),
+        Refusal::Slot | Refusal::Request => {
+            ("espb::run::refused", "build espb and its firmware again from one source", Exit::Device)
+        }
     };
     let place = match refused.offset {
         Some(offset) => Place::Offset { file: file.into(), offset },
         None => Place::File(Path::new(file).display().to_string()),
     };
-    reporter.diagnostic(&Diagnostic::error(code, format!("the firmware refused the module: {}", refused.reason), place, help));
+    reporter.diagnostic(&Diagnostic::error(
+        code,
+        format!("the firmware refused the module: {}", refused.reason),
+        place,
+        help,
+    ));
     exit
 }
 

@@ -39,7 +39,8 @@ impl FromStr for ByteSize {
             Some(digits) => (digits, 1 << 10),
             None => text.strip_suffix(['M', 'm']).map_or((text, 1), |digits| (digits, 1 << 20)),
         };
-        let number: u32 = digits.parse().map_err(|_| format!("`{text}` is no size: write a number of bytes, 8K or 1M"))?;
+        let number: u32 =
+            digits.parse().map_err(|_| format!("`{text}` is no size: write a number of bytes, 8K or 1M"))?;
         number.checked_mul(factor).map(Self).ok_or_else(|| format!("`{text}` is more than 4 GB"))
     }
 }

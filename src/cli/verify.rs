@@ -26,12 +26,16 @@ pub fn run(args: &VerifyArgs, reporter: Reporter) -> Exit {
     let mut exit = Exit::Success;
     for path in &args.files {
         let name = path.display().to_string();
-        let checked = files::read(path).and_then(|bytes| verify(&name, &bytes).map(|module| (module.function_count(), module.import_count(), bytes.len())));
+        let checked = files::read(path).and_then(|bytes| {
+            verify(&name, &bytes).map(|module| (module.function_count(), module.import_count(), bytes.len()))
+        });
         match checked {
             Ok((functions, imports, size)) if reporter.is_json() => {
                 reporter.object(&json!({ "reason": "verified", "file": name, "bytes": size, "functions": functions, "imports": imports }));
             }
-            Ok((functions, imports, size)) => reporter.talk(&format!("{name}: accepted ({size} bytes, {functions} functions, {imports} imports)")),
+            Ok((functions, imports, size)) => {
+                reporter.talk(&format!("{name}: accepted ({size} bytes, {functions} functions, {imports} imports)"))
+            }
             Err(diagnostic) => {
                 reporter.diagnostic(&diagnostic);
                 exit = Exit::Input;
@@ -45,7 +49,12 @@ pub fn run(args: &VerifyArgs, reporter: Reporter) -> Exit {
 pub fn verify<'a>(file: &str, bytes: &'a [u8]) -> Result<Verified<'a>, Diagnostic> {
     let refuse = |code, error: FormatError| {
         let place = Place::Offset { file: file.to_string(), offset: error.offset };
-        Diagnostic::error(code, error.reason.text(), place, "build the module again with `espb build`, or transfer it again")
+        Diagnostic::error(
+            code,
+            error.reason.text(),
+            place,
+            "build the module again with `espb build`, or transfer it again",
+        )
     };
     let module = Module::parse(bytes).map_err(|error| refuse("espb::verify::structure", error))?;
     verifier::verify(&module).map_err(|error| refuse("espb::verify::code", error))

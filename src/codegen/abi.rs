@@ -105,7 +105,10 @@ fn collect(types: &TypeTable, ty: TypeId, offset: u32, all: &mut Vec<Leaf>) -> L
 
 /// Number of leaves before part `index` of a struct or array.
 pub fn leaves_before(types: &TypeTable, ty: TypeId, index: u32) -> Lowered<usize> {
-    (0..index).filter_map(|earlier| types.part(ty, earlier)).map(|(part, _)| leaves(types, part).map(|all| all.len())).sum()
+    (0..index)
+        .filter_map(|earlier| types.part(ty, earlier))
+        .map(|(part, _)| leaves(types, part).map(|all| all.len()))
+        .sum()
 }
 
 /// The type of a result: a scalar, or a struct or array of one or two registers.

@@ -55,7 +55,13 @@ enum Hint {
 }
 
 /// Tries to give every web of the blocks in `order` its slots. Registers marked in `fixed` cannot go to memory.
-pub fn allocate(function: &Function, order: &[Block], liveness: &Liveness, webs: &Webs, fixed: &[bool]) -> Lowered<Outcome> {
+pub fn allocate(
+    function: &Function,
+    order: &[Block],
+    liveness: &Liveness,
+    webs: &Webs,
+    fixed: &[bool],
+) -> Lowered<Outcome> {
     let count = function.widths.len();
     let mut allocator = Allocator {
         webs,
@@ -82,7 +88,12 @@ pub fn allocate(function: &Function, order: &[Block], liveness: &Liveness, webs:
 
     let mut base = vec![0u8; needs.len()];
     for (_, root, calls) in &crossing {
-        let limit = calls.iter().filter_map(|call| needs.get(*call)).map(|need| MAX_SLOTS - LINK - need).min().unwrap_or(MAX_SLOTS);
+        let limit = calls
+            .iter()
+            .filter_map(|call| needs.get(*call))
+            .map(|need| MAX_SLOTS - LINK - need)
+            .min()
+            .unwrap_or(MAX_SLOTS);
         allocator.place(*root, limit, &[]);
     }
     for (_, root, calls) in &crossing {
@@ -96,7 +107,8 @@ pub fn allocate(function: &Function, order: &[Block], liveness: &Liveness, webs:
         allocator.place(*root, MAX_SLOTS, &windows);
     }
     if !allocator.spilled.is_empty() {
-        let members = |root: &usize| webs.web(*root).members.iter().map(|vreg| (*vreg, webs.find(vreg.whole()).1)).collect();
+        let members =
+            |root: &usize| webs.web(*root).members.iter().map(|vreg| (*vreg, webs.find(vreg.whole()).1)).collect();
         let spilled = allocator.spilled.iter().map(members).collect();
         return Ok(Outcome::Spill(spilled));
     }
@@ -125,11 +137,16 @@ fn call_needs(function: &Function, liveness: &Liveness) -> Lowered<Vec<u8>> {
     for site in &liveness.calls {
         let need = match function.blocks[site.block.index()].insts.get(site.index).map(|inst| &inst.kind) {
             // Behind the arguments of an indirect call there is room for the address, should an argument take its slot.
-            Some(InstKind::Call(call)) => call.slots.saturating_add(u8::from(matches!(call.target, Target::Indirect { .. }))),
+            Some(InstKind::Call(call)) => {
+                call.slots.saturating_add(u8::from(matches!(call.target, Target::Indirect { .. })))
+            }
             _ => 0,
         };
         if need > MAX_SLOTS - LINK - 8 {
-            return Err(Refusal::too_large(format!("a call with {need} registers of arguments"), "pass a pointer to a struct"));
+            return Err(Refusal::too_large(
+                format!("a call with {need} registers of arguments"),
+                "pass a pointer to a struct",
+            ));
         }
         needs.push(need);
     }

@@ -56,7 +56,8 @@ impl Analysis {
         let flat = vec![0; function.blocks.len()];
         let first = reverse_post_order(&successors, &flat);
         let depth = loop_depth(&successors, &first);
-        let order: Vec<BlockId> = reverse_post_order(&successors, &depth).into_iter().map(|block| BlockId(block as u32)).collect();
+        let order: Vec<BlockId> =
+            reverse_post_order(&successors, &depth).into_iter().map(|block| BlockId(block as u32)).collect();
         let mut analysis = Self {
             order,
             depth,
@@ -144,9 +145,15 @@ impl Analysis {
                 }
                 IntPredicate::Eq | IntPredicate::Ne => {}
             },
-            InstructionKind::Cast { op: CastOp::SignExtend | CastOp::SignedToFloat, operand } => self.note(operand, signed),
-            InstructionKind::Cast { op: CastOp::ZeroExtend | CastOp::UnsignedToFloat, operand } => self.note(operand, unsigned),
-            InstructionKind::Address { indices, .. } => indices.iter().for_each(|scaled| self.note(&scaled.index, signed)),
+            InstructionKind::Cast { op: CastOp::SignExtend | CastOp::SignedToFloat, operand } => {
+                self.note(operand, signed)
+            }
+            InstructionKind::Cast { op: CastOp::ZeroExtend | CastOp::UnsignedToFloat, operand } => {
+                self.note(operand, unsigned)
+            }
+            InstructionKind::Address { indices, .. } => {
+                indices.iter().for_each(|scaled| self.note(&scaled.index, signed))
+            }
             InstructionKind::Select { condition, .. } => self.note(condition, |uses| uses.condition += 1),
             InstructionKind::Load { address, .. } => {
                 let ty = result.and_then(|value| function.value_types.get(value.0 as usize));
@@ -258,7 +265,8 @@ pub fn loop_depth(successors: &[Vec<usize>], order: &[usize]) -> Vec<u32> {
     let mut depth = vec![0; count];
     let mut member = vec![usize::MAX; count];
     for header in order {
-        let latches: Vec<usize> = predecessors[*header].iter().copied().filter(|latch| dominates(*header, *latch)).collect();
+        let latches: Vec<usize> =
+            predecessors[*header].iter().copied().filter(|latch| dominates(*header, *latch)).collect();
         if latches.is_empty() {
             continue;
         }

@@ -85,7 +85,8 @@ impl Webs {
             return;
         }
         // `inner` lies `shift` lanes into `outer`.
-        let (outer, inner, shift) = if lane_a >= lane_b { (root_a, root_b, lane_a - lane_b) } else { (root_b, root_a, lane_b - lane_a) };
+        let (outer, inner, shift) =
+            if lane_a >= lane_b { (root_a, root_b, lane_a - lane_b) } else { (root_b, root_a, lane_b - lane_a) };
         let width = self.webs[outer].width.max(shift + self.webs[inner].width);
         if width > 2 {
             return;

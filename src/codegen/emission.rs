@@ -67,7 +67,9 @@ pub fn emit(function: &Function, order: &[Block], allocation: &Allocation, regio
         items.append(&mut emitter.items);
     }
     let reads_scratch = |(item, _): &Located| match (item, scratch) {
-        (Item::Plain(instruction), Some(scratch)) => instruction.operands().any(|(operand, value)| operand.slots() > 0 && value >= i64::from(scratch)),
+        (Item::Plain(instruction), Some(scratch)) => {
+            instruction.operands().any(|(operand, value)| operand.slots() > 0 && value >= i64::from(scratch))
+        }
         _ => false,
     };
     let used = laid.iter().flat_map(|(_, items)| items).any(reads_scratch);
@@ -223,7 +225,8 @@ impl Emitter<'_> {
         let (opcode, offset, end) = match value {
             Const::Int(number) => {
                 let signed = i64::from(number as i32);
-                let opcode = if i16::try_from(signed).is_ok() { Opcode::LoadImmediate } else { Opcode::LoadImmediateWide };
+                let opcode =
+                    if i16::try_from(signed).is_ok() { Opcode::LoadImmediate } else { Opcode::LoadImmediateWide };
                 return self.op(opcode, &[slot, signed]);
             }
             Const::Callback(index) => return self.op(Opcode::CallbackAddress, &[slot, index.into()]),
@@ -252,8 +255,11 @@ impl Emitter<'_> {
                 }
                 let count = opcode.operands().len() - 1;
                 let operands: Vec<i64> = args.iter().take(count).map(|arg| self.arg(*arg)).collect();
-                let (opcode, target, rest) =
-                    if Some(if_true) == next { (layout::inverted(*opcode), if_false, if_true) } else { (*opcode, if_true, if_false) };
+                let (opcode, target, rest) = if Some(if_true) == next {
+                    (layout::inverted(*opcode), if_false, if_true)
+                } else {
+                    (*opcode, if_true, if_false)
+                };
                 self.items.push((Item::Branch { opcode, operands, to: target }, self.location));
                 self.jump(rest, next);
             }

@@ -97,7 +97,13 @@ fn wide(opcode: Opcode) -> Opcode {
 fn size(item: &Item, is_wide: bool) -> u32 {
     match item {
         Item::Plain(instruction) => instruction.words(),
-        Item::Branch { opcode, .. } => if is_wide { wide(*opcode).words() } else { 1 },
+        Item::Branch { opcode, .. } => {
+            if is_wide {
+                wide(*opcode).words()
+            } else {
+                1
+            }
+        }
         Item::Jump(_) => 1,
         Item::Switch { table, .. } => 1 + table.len() as u32,
     }
@@ -151,7 +157,10 @@ pub fn assemble(blocks: &[(Block, Vec<Located>)], count: usize) -> Lowered<Code>
             Item::Branch { opcode, operands, to } => {
                 let mut operands = operands.clone();
                 operands.push(distance(to));
-                push(&mut code.words, Instruction::new(if is_wide[index] { wide(*opcode) } else { *opcode }, &operands))?;
+                push(
+                    &mut code.words,
+                    Instruction::new(if is_wide[index] { wide(*opcode) } else { *opcode }, &operands),
+                )?;
             }
             Item::Jump(to) => push(&mut code.words, Instruction::new(Opcode::Jump, &[distance(to)]))?,
             Item::Switch { index, table } => {

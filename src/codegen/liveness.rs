@@ -189,7 +189,9 @@ impl Liveness {
                 self.drop_dead(inst, position);
                 if matches!(inst.kind, InstKind::Op { opcode: Opcode::SetJump, .. }) {
                     kept.extend((0..self.segments.len()).filter(|lane| self.is_live_after(*lane, position)));
-                    inst.for_each_lane(|reg, access| kept.retain(|lane| access == Access::Use || *lane != self.lane(reg)));
+                    inst.for_each_lane(|reg, access| {
+                        kept.retain(|lane| access == Access::Use || *lane != self.lane(reg))
+                    });
                 }
                 let mut defs = Vec::new();
                 inst.for_each_lane(|reg, access| match access {
@@ -228,7 +230,9 @@ impl Liveness {
             return;
         }
         let mut alive = false;
-        inst.for_each_lane(|reg, access| alive |= access == Access::Def && self.is_live_after(self.lane(reg), position));
+        inst.for_each_lane(|reg, access| {
+            alive |= access == Access::Def && self.is_live_after(self.lane(reg), position)
+        });
         if !alive {
             inst.kind = InstKind::Copy(Vec::new());
         }

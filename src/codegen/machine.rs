@@ -258,14 +258,54 @@ impl Inst {
             InstKind::Parameters(_) | InstKind::Call(_) => false,
             InstKind::Op { opcode, .. } => !matches!(
                 opcode,
-                Store8 | Store16 | Store32 | Store64 | StoreIndexed8 | StoreIndexed16 | StoreIndexed32 | StoreIndexed64
-                    | StoreStack32 | StoreStack64 | StoreStatic8 | StoreStatic16 | StoreStatic32 | StoreStatic64
-                    | MemoryMove | MemorySet | StackAllocate | StackRestore
-                    | Load8 | Load8Signed | Load16 | Load16Signed | Load32 | Load64
-                    | LoadIndexed8 | LoadIndexed8Signed | LoadIndexed16 | LoadIndexed16Signed | LoadIndexed32 | LoadIndexed64
-                    | LoadStatic8 | LoadStatic8Signed | LoadStatic16 | LoadStatic16Signed | LoadStatic32 | LoadStatic64
-                    | DivSigned | DivUnsigned | RemSigned | RemUnsigned | DivSigned64 | DivUnsigned64 | RemSigned64 | RemUnsigned64
-                    | Trap | Unreachable | SetJump | LongJump
+                Store8
+                    | Store16
+                    | Store32
+                    | Store64
+                    | StoreIndexed8
+                    | StoreIndexed16
+                    | StoreIndexed32
+                    | StoreIndexed64
+                    | StoreStack32
+                    | StoreStack64
+                    | StoreStatic8
+                    | StoreStatic16
+                    | StoreStatic32
+                    | StoreStatic64
+                    | MemoryMove
+                    | MemorySet
+                    | StackAllocate
+                    | StackRestore
+                    | Load8
+                    | Load8Signed
+                    | Load16
+                    | Load16Signed
+                    | Load32
+                    | Load64
+                    | LoadIndexed8
+                    | LoadIndexed8Signed
+                    | LoadIndexed16
+                    | LoadIndexed16Signed
+                    | LoadIndexed32
+                    | LoadIndexed64
+                    | LoadStatic8
+                    | LoadStatic8Signed
+                    | LoadStatic16
+                    | LoadStatic16Signed
+                    | LoadStatic32
+                    | LoadStatic64
+                    | DivSigned
+                    | DivUnsigned
+                    | RemSigned
+                    | RemUnsigned
+                    | DivSigned64
+                    | DivUnsigned64
+                    | RemSigned64
+                    | RemUnsigned64
+                    | Trap
+                    | Unreachable
+                    | SetJump
+                    | LongJump
             ),
         }
     }

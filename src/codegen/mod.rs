@@ -150,7 +150,8 @@ struct Body {
 
 fn body<'a>(unit: &mut Unit<'a>, id: FuncId, function: &'a Function, regions: Regions) -> Result<Body, Diagnostic> {
     let module = unit.module;
-    let lowered = lower::lower(unit, id, function).map_err(|(refusal, location)| refusal.at(module, function, location))?;
+    let lowered =
+        lower::lower(unit, id, function).map_err(|(refusal, location)| refusal.at(module, function, location))?;
     let signature = abi::defined_signature(&module.types, &function.ty);
     signature
         .and_then(|signature| unit.tables.signature(signature))
@@ -184,7 +185,10 @@ fn finish(mut function: machine::Function, name: String, signature: u16, regions
             Outcome::Spill(spilled) => spill::spill(&mut function, &order, &spilled, &mut fixed),
         }
     }
-    Err(Refusal::too_large("more values at once than registers and frame can hold", "split the function into smaller ones"))
+    Err(Refusal::too_large(
+        "more values at once than registers and frame can hold",
+        "split the function into smaller ones",
+    ))
 }
 
 /// The refusal of a name that the user asked for.

@@ -8,8 +8,8 @@ use super::unit::Unit;
 use super::{Body, ImportMeta, Options, missing};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::ir::{FuncId, Module};
-use espb_format::contract::push_record;
 use espb_format::container::{Function, LINEAR_UNIT, Limits, NONE, SectionKind};
+use espb_format::contract::push_record;
 use espb_format::lines::LineTableBuilder;
 use espb_format::signature::ValType;
 use espb_format::writer::ModuleWriter;
@@ -39,12 +39,15 @@ pub(super) struct Parts<'a> {
 pub(super) fn named(module: &Module, options: &Options, diagnostics: &mut Vec<Diagnostic>) -> Option<Named> {
     let before = diagnostics.len();
     let defined = |name: &str| {
-        let found = module.function_named(name).filter(|id| module.function(*id).is_some_and(|function| !function.is_declaration()));
+        let found = module
+            .function_named(name)
+            .filter(|id| module.function(*id).is_some_and(|function| !function.is_declaration()));
         found.ok_or_else(|| missing(name))
     };
     let mut resolve = |name: &str| defined(name).map_err(|diagnostic| diagnostics.push(diagnostic)).ok();
     let entry = options.entry.as_deref().and_then(&mut resolve);
-    let exports: Vec<(String, FuncId)> = options.exports.iter().filter_map(|name| Some((name.clone(), resolve(name)?))).collect();
+    let exports: Vec<(String, FuncId)> =
+        options.exports.iter().filter_map(|name| Some((name.clone(), resolve(name)?))).collect();
     if let Some(function) = entry.and_then(|id| module.function(id)) {
         let signature = super::abi::defined_signature(&module.types, &function.ty).ok();
         let fits = signature.is_some_and(|signature| {
@@ -66,9 +69,14 @@ pub(super) fn named(module: &Module, options: &Options, diagnostics: &mut Vec<Di
 
 /// A frame's size in whole units.
 pub(super) fn linear_frame(bytes: u32) -> Lowered<u32> {
-    Some(bytes).filter(|bytes| *bytes <= MAX_LINEAR_FRAME).map(|bytes| bytes.next_multiple_of(LINEAR_UNIT)).ok_or_else(|| {
-        Refusal::too_large(format!("local variables of {bytes} bytes"), "make them static, or allocate them with malloc")
-    })
+    Some(bytes).filter(|bytes| *bytes <= MAX_LINEAR_FRAME).map(|bytes| bytes.next_multiple_of(LINEAR_UNIT)).ok_or_else(
+        || {
+            Refusal::too_large(
+                format!("local variables of {bytes} bytes"),
+                "make them static, or allocate them with malloc",
+            )
+        },
+    )
 }
 
 #[derive(Default)]
@@ -82,8 +90,9 @@ impl Strings {
         if let Some(offset) = self.known.get(text) {
             return Ok(*offset);
         }
-        let offset = u16::try_from(self.bytes.len())
-            .map_err(|_| Refusal::too_large("more than 64 KiB of names of imports and exports", "export fewer functions"))?;
+        let offset = u16::try_from(self.bytes.len()).map_err(|_| {
+            Refusal::too_large("more than 64 KiB of names of imports and exports", "export fewer functions")
+        })?;
         self.bytes.extend_from_slice(text.as_bytes());
         self.bytes.push(0);
         self.known.insert(text.to_owned(), offset);
@@ -93,7 +102,8 @@ impl Strings {
 
 /// Adds a record to `immeta` or `cbmeta` and gives the offset for the import's field.
 fn add_record(section: &mut Vec<u8>, record: &[u8]) -> Lowered<u16> {
-    let offset = push_record(section, record).map_err(|full| Refusal::too_large(full.to_string(), "import fewer functions"))?;
+    let offset =
+        push_record(section, record).map_err(|full| Refusal::too_large(full.to_string(), "import fewer functions"))?;
     Ok(offset.unwrap_or(NONE))
 }
 
@@ -106,7 +116,12 @@ pub(super) fn write(parts: &Parts<'_>, options: &Options) -> Lowered<Vec<u8>> {
 
     let mut imports = Vec::new();
     for (import, meta) in tables.imports().iter().zip(parts.metas) {
-        let fields = [strings.add(&import.name)?, import.signature_index, add_record(&mut marshal, &meta.marshal)?, add_record(&mut callbacks, &meta.callbacks)?];
+        let fields = [
+            strings.add(&import.name)?,
+            import.signature_index,
+            add_record(&mut marshal, &meta.marshal)?,
+            add_record(&mut callbacks, &meta.callbacks)?,
+        ];
         imports.extend(fields.iter().flat_map(|field| field.to_le_bytes()));
     }
     let mut exports = Vec::new();
@@ -122,7 +137,12 @@ pub(super) fn write(parts: &Parts<'_>, options: &Options) -> Lowered<Vec<u8>> {
         if start + body.code.words.len() > MAX_CODE {
             return Err(Refusal::too_large("more than 64 MiB of code", "split the program into several modules"));
         }
-        let record = Function { start: start as u32, slots: body.slots, signature: body.signature, linear_frame: body.linear_frame };
+        let record = Function {
+            start: start as u32,
+            slots: body.slots,
+            signature: body.signature,
+            linear_frame: body.linear_frame,
+        };
         functions.extend(record.encode());
         code.extend_from_slice(&body.code.words);
         if !options.strip {
@@ -139,9 +159,13 @@ pub(super) fn write(parts: &Parts<'_>, options: &Options) -> Lowered<Vec<u8>> {
         heap_min: options.heap_min,
         heap_max: options.heap_max.max(options.heap_min),
     };
-    let total = parts.statics.data.len() as u64 + [limits.bss, limits.stack, limits.shadow_stack, limits.heap_min].map(u64::from).iter().sum::<u64>();
+    let total = parts.statics.data.len() as u64
+        + [limits.bss, limits.stack, limits.shadow_stack, limits.heap_min].map(u64::from).iter().sum::<u64>();
     if total > u64::from(u32::MAX / 4) {
-        return Err(Refusal::too_large(format!("a module with {total} bytes of memory"), "ask for less stack or heap, or make variables smaller"));
+        return Err(Refusal::too_large(
+            format!("a module with {total} bytes of memory"),
+            "ask for less stack or heap, or make variables smaller",
+        ));
     }
     writer
         .section(SectionKind::Limits, limits.encode().to_vec())
@@ -152,7 +176,11 @@ pub(super) fn write(parts: &Parts<'_>, options: &Options) -> Lowered<Vec<u8>> {
         .section(SectionKind::Callbacks, tables.callbacks().iter().flat_map(|index| index.to_le_bytes()).collect())
         .section(
             SectionKind::Constructors,
-            constructors.iter().filter_map(|constructor| parts.unit.index(constructor.function)).flat_map(u16::to_le_bytes).collect(),
+            constructors
+                .iter()
+                .filter_map(|constructor| parts.unit.index(constructor.function))
+                .flat_map(u16::to_le_bytes)
+                .collect(),
         )
         .section(SectionKind::Exports, exports)
         .section(SectionKind::CallbackMeta, callbacks)
@@ -168,7 +196,8 @@ pub(super) fn write(parts: &Parts<'_>, options: &Options) -> Lowered<Vec<u8>> {
         writer.section(SectionKind::ThreadLocal, record.encode().to_vec());
     }
     if !options.strip {
-        let names = parts.bodies.iter().flat_map(|body| body.name.bytes().filter(|byte| *byte != 0).chain([0])).collect();
+        let names =
+            parts.bodies.iter().flat_map(|body| body.name.bytes().filter(|byte| *byte != 0).chain([0])).collect();
         writer.section(SectionKind::Names, names).section(SectionKind::Lines, lines.finish());
     }
     Ok(writer.finish())

@@ -103,7 +103,13 @@ pub fn sequence(copies: &[(u8, From)], scratch: Option<u8>) -> Vec<Step> {
                 }
                 pending.remove(0);
                 for copy in &mut pending {
-                    copy.1 = if copy.1 == to { from } else if copy.1 == from { to } else { copy.1 };
+                    copy.1 = if copy.1 == to {
+                        from
+                    } else if copy.1 == from {
+                        to
+                    } else {
+                        copy.1
+                    };
                 }
                 pending.retain(|(to, from)| to != from);
             }

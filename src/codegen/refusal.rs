@@ -35,13 +35,10 @@ impl Refusal {
     /// The diagnostic, placed at the C line or else at the function.
     pub fn at(self, module: &Module, function: &Function, location: Option<DebugLocation>) -> Diagnostic {
         let location = location.or(function.debug.as_ref().and_then(|debug| debug.location));
-        let place = location
-            .and_then(|location| Some((module.files.get(location.file.0 as usize)?, location)))
-            .map_or(Place::Function(function.name.clone()), |(file, location)| Place::Line {
-                file: file.name.clone(),
-                line: location.line,
-                column: location.column,
-            });
+        let place = location.and_then(|location| Some((module.files.get(location.file.0 as usize)?, location))).map_or(
+            Place::Function(function.name.clone()),
+            |(file, location)| Place::Line { file: file.name.clone(), line: location.line, column: location.column },
+        );
         Diagnostic::error(self.code, format!("function {}: {}", function.name, self.what), place, self.help)
     }
 

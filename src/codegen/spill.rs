@@ -2,7 +2,9 @@
 //!
 //! Must never hold: the choice of registers (`allocate`). A register that only ever holds one constant is made anew instead.
 
-use super::machine::{Arg, Block, Const, Function, Inst, InstKind, Reg, Source, Target, Terminator, VReg, for_each_register};
+use super::machine::{
+    Arg, Block, Const, Function, Inst, InstKind, Reg, Source, Target, Terminator, VReg, for_each_register,
+};
 use espb_format::opcode::Opcode;
 use std::collections::HashMap;
 
@@ -53,12 +55,15 @@ fn constants(function: &Function, order: &[Block]) -> HashMap<VReg, Option<Const
             };
             if let InstKind::Copy(moves) = &inst.kind {
                 for (to, from) in moves {
-                    note(to.vreg, match from {
-                        // The stack pointer is not the same everywhere if it moves.
-                        Source::Const(Const::Stack(_)) if function.frame_pointer.is_some() => None,
-                        Source::Const(value) => Some(*value),
-                        _ => None,
-                    });
+                    note(
+                        to.vreg,
+                        match from {
+                            // The stack pointer is not the same everywhere if it moves.
+                            Source::Const(Const::Stack(_)) if function.frame_pointer.is_some() => None,
+                            Source::Const(value) => Some(*value),
+                            _ => None,
+                        },
+                    );
                 }
             } else {
                 inst.for_each_lane(|reg, access| {
@@ -127,7 +132,13 @@ impl Spiller<'_> {
     }
 
     /// A fresh register with the value of a spilled one; `None` for one that was not spilled.
-    fn load(&mut self, reg: Reg, slots: u8, location: Option<crate::ir::DebugLocation>, out: &mut Vec<Inst>) -> Option<Reg> {
+    fn load(
+        &mut self,
+        reg: Reg,
+        slots: u8,
+        location: Option<crate::ir::DebugLocation>,
+        out: &mut Vec<Inst>,
+    ) -> Option<Reg> {
         let home = self.home(reg)?;
         let temp = self.temp(slots);
         let moves = (0..slots).map(|lane| (temp.lane(lane), source(home, reg.lane + lane))).collect();
@@ -141,7 +152,9 @@ impl Spiller<'_> {
         let kind = match inst.kind {
             InstKind::Op { opcode, mut args } => {
                 let mut registers = Vec::new();
-                for_each_register(opcode, &args, |position, reg, slots, read, written| registers.push((position, reg, slots, read, written)));
+                for_each_register(opcode, &args, |position, reg, slots, read, written| {
+                    registers.push((position, reg, slots, read, written))
+                });
                 for (position, reg, slots, read, written) in registers {
                     let Some(home) = self.home(reg) else { continue };
                     let temp = match if read { self.load(reg, slots, location, out) } else { None } {
@@ -215,14 +228,25 @@ impl Spiller<'_> {
         }
     }
 
-    fn store(&mut self, from: Reg, home: Home, lane: u8, slots: u8, location: Option<crate::ir::DebugLocation>, after: &mut Vec<Inst>) {
+    fn store(
+        &mut self,
+        from: Reg,
+        home: Home,
+        lane: u8,
+        slots: u8,
+        location: Option<crate::ir::DebugLocation>,
+        after: &mut Vec<Inst>,
+    ) {
         let Home::Memory(offset) = home else { return };
         let offset = offset + 4 * u32::from(lane);
         let wide = slots == 2;
         let kind = match self.function.frame_pointer {
             None => {
                 let opcode = if wide { Opcode::StoreStack64 } else { Opcode::StoreStack32 };
-                InstKind::Op { opcode, args: [Arg::Reg(from), Arg::Imm(i64::from(offset) / if wide { 8 } else { 4 }), Arg::Imm(0)] }
+                InstKind::Op {
+                    opcode,
+                    args: [Arg::Reg(from), Arg::Imm(i64::from(offset) / if wide { 8 } else { 4 }), Arg::Imm(0)],
+                }
             }
             Some(frame_pointer) => {
                 let base = self.temp(1).whole();

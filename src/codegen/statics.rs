@@ -111,7 +111,9 @@ pub fn place(unit: &mut Unit<'_>) -> Lowered<Statics> {
             statics.data.resize((start as usize).max(statics.data.len()), 0);
             let mut image = Image { bytes: Vec::new(), relocations: Vec::new() };
             image.write(unit, value, 0)?;
-            statics.relocations.extend(image.relocations.iter().map(|one| Relocation { offset: one.offset + start, ..*one }));
+            statics
+                .relocations
+                .extend(image.relocations.iter().map(|one| Relocation { offset: one.offset + start, ..*one }));
             statics.data.extend_from_slice(&image.bytes);
         }
     }
@@ -125,7 +127,9 @@ pub fn place(unit: &mut Unit<'_>) -> Lowered<Statics> {
         }
         // Behind all other data, so the offsets go on ascending.
         image.relocations.sort_unstable_by_key(|one| one.offset);
-        statics.relocations.extend(image.relocations.iter().map(|one| Relocation { offset: one.offset + start, ..*one }));
+        statics
+            .relocations
+            .extend(image.relocations.iter().map(|one| Relocation { offset: one.offset + start, ..*one }));
         statics.data.resize(data_end as usize - image.bytes.len(), 0);
         statics.data.extend_from_slice(&image.bytes);
     }
@@ -150,7 +154,10 @@ struct Template<'a> {
 }
 
 /// Initialised ones first.
-fn place_thread_local<'a>(unit: &mut Unit<'_>, mut own: Vec<(usize, &'a Global, &'a Constant)>) -> Lowered<Template<'a>> {
+fn place_thread_local<'a>(
+    unit: &mut Unit<'_>,
+    mut own: Vec<(usize, &'a Global, &'a Constant)>,
+) -> Lowered<Template<'a>> {
     own.sort_by_key(|(_, global, value)| (is_zero(value), global.size));
     let mut region = Region { end: 0 };
     let mut template = Template { bytes: Vec::new(), size: 0, values: Vec::new() };
@@ -167,7 +174,11 @@ fn place_thread_local<'a>(unit: &mut Unit<'_>, mut own: Vec<(usize, &'a Global, 
 }
 
 /// Equal constants whose address does not matter share one place.
-fn place_constants(unit: &mut Unit<'_>, statics: &mut Statics, mut constants: Vec<(usize, &Global, &Constant)>) -> Lowered<()> {
+fn place_constants(
+    unit: &mut Unit<'_>,
+    statics: &mut Statics,
+    mut constants: Vec<(usize, &Global, &Constant)>,
+) -> Lowered<()> {
     constants.sort_by_key(|(_, global, _)| (std::cmp::Reverse(global.align), global.size));
     let mut known: HashMap<Vec<u8>, u32> = HashMap::new();
     let mut region = Region { end: 0 };
@@ -248,4 +259,3 @@ impl Image {
         }
     }
 }
-

@@ -60,7 +60,10 @@ pub fn list_form(name: &str) -> Option<&'static str> {
 }
 
 fn expression() -> Refusal {
-    Refusal::unsupported("a constant that is computed from addresses in a way that is not known at load", "compute it at run time")
+    Refusal::unsupported(
+        "a constant that is computed from addresses in a way that is not known at load",
+        "compute it at run time",
+    )
 }
 
 impl<'a> Unit<'a> {
@@ -72,10 +75,9 @@ impl<'a> Unit<'a> {
             if function.is_declaration() {
                 indices.push(None);
             } else {
-                let index = u16::try_from(defined)
-                    .ok()
-                    .filter(|index| *index < u16::MAX)
-                    .ok_or_else(|| Refusal::too_large("more than 65534 functions", "split the program into several modules"))?;
+                let index = u16::try_from(defined).ok().filter(|index| *index < u16::MAX).ok_or_else(|| {
+                    Refusal::too_large("more than 65534 functions", "split the program into several modules")
+                })?;
                 indices.push(Some(index));
                 defined += 1;
             }
@@ -129,7 +131,9 @@ impl<'a> Unit<'a> {
 
     /// Where a thread-local variable lies in its task's block.
     pub fn thread_local(&self, constant: &Constant) -> Option<u32> {
-        let ConstantKind::Address(SymbolAddress { symbol: Symbol::Global(id), offset }) = &constant.kind else { return None };
+        let ConstantKind::Address(SymbolAddress { symbol: Symbol::Global(id), offset }) = &constant.kind else {
+            return None;
+        };
         match self.places.get(id.0 as usize).copied().flatten() {
             Some(Place::ThreadLocal(start)) => Some(start.wrapping_add_signed(*offset)),
             _ => None,
@@ -140,7 +144,9 @@ impl<'a> Unit<'a> {
         match address.symbol {
             Symbol::Global(id) => self.variable_address(id, address.offset),
             Symbol::Function(id) if address.offset == 0 => self.function_address(id),
-            Symbol::Function(_) => Err(Refusal::unsupported("an address inside a function", "use the address of the function itself")),
+            Symbol::Function(_) => {
+                Err(Refusal::unsupported("an address inside a function", "use the address of the function itself"))
+            }
         }
     }
 
@@ -202,7 +208,10 @@ impl<'a> Unit<'a> {
             }
             ConstantKind::Bytes(bytes) => {
                 let leaf = abi::leaves(&self.module.types, constant.ty)?.get(index).copied().ok_or_else(expression)?;
-                let own = bytes.get(leaf.offset as usize..).and_then(|tail| tail.get(..leaf.store_size as usize)).ok_or_else(expression)?;
+                let own = bytes
+                    .get(leaf.offset as usize..)
+                    .and_then(|tail| tail.get(..leaf.store_size as usize))
+                    .ok_or_else(expression)?;
                 Ok(Scalar::Bits(own.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte))))
             }
             ConstantKind::Zero => Ok(Scalar::Bits(0)),

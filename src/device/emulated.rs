@@ -28,15 +28,21 @@ impl EmulatedDevice {
             message: format!("this espb carries no firmware for {chip}"),
             help: "run `make firmware`, then build espb again".into(),
         })?;
-        let broken = |reason: String| DeviceError { message: format!("the embedded firmware cannot be used: {reason}"), help: "run `make firmware`, then build espb again".into() };
+        let broken = |reason: String| DeviceError {
+            message: format!("the embedded firmware cannot be used: {reason}"),
+            help: "run `make firmware`, then build espb again".into(),
+        };
         let mut image = FlashImage::from_merged(firmware.image).map_err(|error| broken(error.to_string()))?;
         image.place_module(module, false).map_err(|error| DeviceError {
             message: error.to_string(),
             help: "make the module smaller: build with -Os and --strip".into(),
         })?;
-        let mut machine = Machine::esp32c3(image.merged(), MachineOptions::default()).map_err(|error| broken(error.to_string()))?;
+        let mut machine =
+            Machine::esp32c3(image.merged(), MachineOptions::default()).map_err(|error| broken(error.to_string()))?;
         if count {
-            machine.count_dispatches(interpreter(&firmware).ok_or_else(|| broken(format!("it has no symbol {INTERPRETER}")))?);
+            machine.count_dispatches(
+                interpreter(&firmware).ok_or_else(|| broken(format!("it has no symbol {INTERPRETER}")))?,
+            );
         }
         Ok(Self { machine, deadline: None, wall_clock: timeout.map(|timeout| Instant::now() + timeout) })
     }
@@ -67,7 +73,8 @@ impl Transport for EmulatedDevice {
 
     fn receive(&mut self) -> Result<Received, DeviceError> {
         loop {
-            let stop = self.machine.run(Until { deadline: self.deadline, wake_on_output: true, wall_clock: self.wall_clock });
+            let stop =
+                self.machine.run(Until { deadline: self.deadline, wake_on_output: true, wall_clock: self.wall_clock });
             let bytes: Vec<u8> = self.machine.take_uart_output().iter().map(|sent| sent.byte).collect();
             if !bytes.is_empty() {
                 // A limit that was reached at the same time is reached again by the next call.
@@ -86,7 +93,10 @@ impl Transport for EmulatedDevice {
                     help: "this is a fault of the firmware: please report it with the module that caused it".into(),
                 }),
                 Stop::Fault(fault) => Err(DeviceError {
-                    message: format!("{} at address {:#010x} ({}), pc {:#010x}", fault.what, fault.address, fault.name, fault.pc),
+                    message: format!(
+                        "{} at address {:#010x} ({}), pc {:#010x}",
+                        fault.what, fault.address, fault.name, fault.pc
+                    ),
                     help: "the emulated chip does not model this: see specs/fidelity.md".into(),
                 }),
             };
@@ -102,6 +112,10 @@ impl Transport for EmulatedDevice {
     }
 
     fn counters(&self) -> Option<Counters> {
-        Some(Counters { cycles: self.machine.now(), instructions: self.machine.instructions(), vm_instructions: self.machine.dispatches() })
+        Some(Counters {
+            cycles: self.machine.now(),
+            instructions: self.machine.instructions(),
+            vm_instructions: self.machine.dispatches(),
+        })
     }
 }

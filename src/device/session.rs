@@ -251,7 +251,9 @@ fn step(event: Event<'_>, figures: &mut Figures, counters: Option<Counters>) -> 
         }
         Event::Stats(stats) => return Ok(Step::Stats(stats)),
         Event::Started | Event::Stopped | Event::Pong { .. } => return Ok(Step::Other),
-        Event::Refused(refused) => End::Refused(RefusedStart { kind: refused.kind, offset: refused.offset, reason: refused.reason.into() }),
+        Event::Refused(refused) => {
+            End::Refused(RefusedStart { kind: refused.kind, offset: refused.offset, reason: refused.reason.into() })
+        }
         Event::Exited(exited) => {
             figures.call = Some(exited.instructions);
             End::Exited(exited.result)

@@ -16,7 +16,8 @@ struct Position<'m> {
 
 /// The trap as a diagnostic at the C line, with the backtrace in its help.
 pub fn diagnostic(trap: &Trap, module: &Module<'_>) -> Diagnostic {
-    let positions: Vec<Position<'_>> = trap.backtrace.iter().map(|(function, word)| position(module, *function, *word)).collect();
+    let positions: Vec<Position<'_>> =
+        trap.backtrace.iter().map(|(function, word)| position(module, *function, *word)).collect();
     let place = match positions.first() {
         Some(Position { line: Some(line), .. }) => Place::Line { file: line.file.into(), line: line.line, column: 0 },
         Some(position) => Place::Function(position.function.clone()),
@@ -31,7 +32,8 @@ pub fn diagnostic(trap: &Trap, module: &Module<'_>) -> Diagnostic {
     let mut depth = 0;
     for alike in positions.chunk_by(|one, other| one.offset == other.offset) {
         let Some(position) = alike.first() else { continue };
-        let line = position.line.map_or_else(|| "no line known".to_string(), |line| format!("{}:{}", line.file, line.line));
+        let line =
+            position.line.map_or_else(|| "no line known".to_string(), |line| format!("{}:{}", line.file, line.line));
         help += &format!("\n#{depth} {} at code offset {:#x} ({line})", position.function, position.offset);
         if alike.len() > 1 {
             help += &format!(", {} times", alike.len());

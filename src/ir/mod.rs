@@ -6,9 +6,9 @@
 pub mod attributes;
 pub mod constant;
 pub mod debug;
+mod expand;
 pub mod function;
 pub mod instruction;
-mod expand;
 mod llvm;
 pub mod module;
 mod reader;

@@ -72,10 +72,11 @@ pub struct TypeTable {
 impl TypeTable {
     /// Adds a type with its layout, or finds the equal one that is there.
     pub fn intern(&mut self, ty: Type, layout: Layout) -> TypeId {
-        let position = self.entries.iter().position(|entry| entry.ty == ty && entry.layout == layout).unwrap_or_else(|| {
-            self.entries.push(Entry { ty, layout });
-            self.entries.len() - 1
-        });
+        let position =
+            self.entries.iter().position(|entry| entry.ty == ty && entry.layout == layout).unwrap_or_else(|| {
+                self.entries.push(Entry { ty, layout });
+                self.entries.len() - 1
+            });
         TypeId(position as u32)
     }
 

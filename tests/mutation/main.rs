@@ -17,7 +17,12 @@ use std::thread;
 const COUNT: u64 = 300;
 /// Small programs that between them hold most of what clang makes.
 const SOURCES: [&str; 7] = [
-    "language/calls.c", "language/classes.cpp", "language/compute.c", "language/data_and_tables.c", "tasks/hello_task.c", "tasks/timers.c",
+    "language/calls.c",
+    "language/classes.cpp",
+    "language/compute.c",
+    "language/data_and_tables.c",
+    "tasks/hello_task.c",
+    "tasks/timers.c",
     "bad/stack_overflow.c",
 ];
 /// Options of clang for each source.
@@ -77,7 +82,11 @@ fn originals(folder: &Path) -> Vec<(String, Vec<u8>)> {
             let mut compile = Command::new(root().join("fixtures/compile"));
             run(compile.arg(Path::new("fixtures").join(source)).arg(&text).args(*options).arg("-w"));
             let clang = std::env::var_os("CLANG").unwrap_or_else(|| "clang-22".into());
-            run(Command::new(clang).args(["-Wno-override-module", "-x", "ir", "-c", "-emit-llvm"]).arg(&text).arg("-o").arg(&bitcode));
+            run(Command::new(clang)
+                .args(["-Wno-override-module", "-x", "ir", "-c", "-emit-llvm"])
+                .arg(&text)
+                .arg("-o")
+                .arg(&bitcode));
             for path in [text, bitcode] {
                 let bytes = fs::read(&path).expect("clang wrote it");
                 all.push((path.file_name().unwrap_or_default().to_string_lossy().into_owned(), bytes));

@@ -23,9 +23,50 @@ impl Random {
 
 /// Words that change the meaning of IR where they replace another.
 const WORDS: [&str; 44] = [
-    "i1", "i8", "i16", "i32", "i64", "i128", "i7", "ptr", "float", "double", "half", "void", "null", "undef", "poison", "zeroinitializer", "0",
-    "-1", "1", "4294967295", "2147483648", "18446744073709551615", "3", "64", "add", "sdiv", "shl", "fadd", "load", "store", "call", "br",
-    "ret", "volatile", "alloca", "inttoptr", "<4 x i32>", "[2 x i32]", "{ i32, i64 }", "external", "internal", "constant", "global", "weak",
+    "i1",
+    "i8",
+    "i16",
+    "i32",
+    "i64",
+    "i128",
+    "i7",
+    "ptr",
+    "float",
+    "double",
+    "half",
+    "void",
+    "null",
+    "undef",
+    "poison",
+    "zeroinitializer",
+    "0",
+    "-1",
+    "1",
+    "4294967295",
+    "2147483648",
+    "18446744073709551615",
+    "3",
+    "64",
+    "add",
+    "sdiv",
+    "shl",
+    "fadd",
+    "load",
+    "store",
+    "call",
+    "br",
+    "ret",
+    "volatile",
+    "alloca",
+    "inttoptr",
+    "<4 x i32>",
+    "[2 x i32]",
+    "{ i32, i64 }",
+    "external",
+    "internal",
+    "constant",
+    "global",
+    "weak",
 ];
 
 /// Words of which each can stand for another of its row: the IR stays valid, and the translator gets to see it.
@@ -63,8 +104,12 @@ fn exchange(bytes: &[u8], random: &mut Random) -> Vec<u8> {
     let kind = random.below(KINDS.len());
     let row = KINDS[kind];
     let known = |word: &str| row.contains(&word.trim_end_matches(','));
-    let places: Vec<usize> =
-        lines.iter().enumerate().filter(|(_, line)| line.starts_with("  ") && line.split(' ').any(known)).map(|(at, _)| at).collect();
+    let places: Vec<usize> = lines
+        .iter()
+        .enumerate()
+        .filter(|(_, line)| line.starts_with("  ") && line.split(' ').any(known))
+        .map(|(at, _)| at)
+        .collect();
     if let Some(line) = places.get(random.below(places.len())).and_then(|at| lines.get_mut(*at)) {
         let flag = kind + 1 == KINDS.len();
         let other = if flag { "" } else { random.pick(row) };

@@ -71,7 +71,11 @@ fn refused(arguments: Vec<OsString>, place: Place<'_>, words: &[&str]) {
     let report = &reports[0];
     let text = |key: &str| report[key].as_str().unwrap_or_default().to_owned();
     assert_eq!(report["severity"], "error", "{}", json.transcript());
-    assert!(text("code").starts_with("espb::") && shown.stderr.contains(&text("code")), "a stable code\n{}", shown.transcript());
+    assert!(
+        text("code").starts_with("espb::") && shown.stderr.contains(&text("code")),
+        "a stable code\n{}",
+        shown.transcript()
+    );
     assert!(!text("message").is_empty() && !text("help").is_empty(), "a message and a remedy\n{}", json.transcript());
     assert!(same_file(&text("file"), place.file), "place {} expected\n{}", place.file.display(), json.transcript());
     if place.line.is_some() {

@@ -32,7 +32,11 @@ pub fn to_ir_with(source: &Path, folder: &Path, options: &[&str]) -> PathBuf {
 pub fn to_bitcode(ir: &Path) -> PathBuf {
     let output = ir.with_extension("bc");
     let clang = env::var_os("CLANG").unwrap_or_else(|| "clang-22".into());
-    run(Command::new(clang).args(["-Wno-override-module", "-x", "ir", "-c", "-emit-llvm"]).arg(ir).arg("-o").arg(&output));
+    run(Command::new(clang)
+        .args(["-Wno-override-module", "-x", "ir", "-c", "-emit-llvm"])
+        .arg(ir)
+        .arg("-o")
+        .arg(&output));
     output
 }
 

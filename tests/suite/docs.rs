@@ -11,7 +11,9 @@ fn commands(document: &str, programs: &[&str]) -> Vec<Vec<String>> {
     let text = fs::read_to_string(root().join(document)).expect("the document is in the tree");
     let lines = text.lines().filter_map(|line| line.strip_prefix("    "));
     let commands = lines.filter(|line| programs.iter().any(|program| line.split(' ').next() == Some(program)));
-    commands.map(|line| line.split("   ").next().unwrap_or(line).split_whitespace().map(str::to_owned).collect()).collect()
+    commands
+        .map(|line| line.split("   ").next().unwrap_or(line).split_whitespace().map(str::to_owned).collect())
+        .collect()
 }
 
 #[test]
@@ -23,7 +25,8 @@ fn the_commands_of_the_readme_work() {
 
 #[test]
 fn the_commands_and_hints_of_the_guides_work() {
-    let shown = ["docs/native-calls.md", "docs/host-functions.md"].map(|document| commands(document, &["espb", "clang"]));
+    let shown =
+        ["docs/native-calls.md", "docs/host-functions.md"].map(|document| commands(document, &["espb", "clang"]));
     assert!(shown.iter().all(|commands| !commands.is_empty()), "{shown:?}");
     run(shown.concat());
 }
@@ -36,7 +39,8 @@ fn run(shown: Vec<Vec<String>>) {
     fs::rename(ir, folder.path().join("app.ll")).expect("a temporary file");
 
     let guide = fs::read_to_string(root().join("docs/native-calls.md")).expect("the document is in the tree");
-    let hints = guide.split("```hints\n").nth(1).and_then(|rest| rest.split("```").next()).expect("the guide shows hints");
+    let hints =
+        guide.split("```hints\n").nth(1).and_then(|rest| rest.split("```").next()).expect("the guide shows hints");
     fs::write(folder.path().join("ours.hints"), hints).expect("a temporary file");
 
     for words in shown {
@@ -48,9 +52,15 @@ fn run(shown: Vec<Vec<String>>) {
         let endless = words.get(1).is_some_and(|word| word == "run") && !words.iter().any(|word| word == "--for");
         let limit = if endless { &["--for", "1s"][..] } else { &[] };
         let (command, arguments) = if endless { (&words[1..2], &words[2..]) } else { (&words[1..1], &words[1..]) };
-        let output = Command::new(program).args(command).args(limit).args(arguments).current_dir(folder.path()).output();
+        let output =
+            Command::new(program).args(command).args(limit).args(arguments).current_dir(folder.path()).output();
         let output = output.unwrap_or_else(|error| panic!("{words:?}: {error}"));
-        assert!(output.status.success(), "{words:?}\n{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{words:?}\n{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 }
 

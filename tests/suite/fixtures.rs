@@ -40,7 +40,8 @@ impl Fixture {
         };
         for line in head.lines() {
             let (key, value) = line.split_once(": ").unwrap_or_else(|| panic!("{place}: not `key: value`: {line}"));
-            let number = |word: &str| word.parse::<u32>().unwrap_or_else(|_| panic!("{place}: {key} is no number: {word}"));
+            let number =
+                |word: &str| word.parse::<u32>().unwrap_or_else(|_| panic!("{place}: {key} is no number: {word}"));
             match key {
                 "exit" => fixture.exit = number(value) as i32,
                 "line" => fixture.lines = value.split(' ').map(|word| number(word).into()).collect(),
@@ -88,7 +89,11 @@ impl Fixture {
         let (first, second) = (self.run(&module, &measured), self.run(&module, &measured));
         let stats = first.objects("stats");
         if stats.len() != 1 || stats != second.objects("stats") {
-            return Err(format!("two runs differ, or have no statistics:\n{}\n{}", first.transcript(), second.transcript()));
+            return Err(format!(
+                "two runs differ, or have no statistics:\n{}\n{}",
+                first.transcript(),
+                second.transcript()
+            ));
         }
         let reports = first.objects("diagnostic");
         match &self.trap {

@@ -32,6 +32,10 @@ fn what_modules_may_use_exists_in_the_kernel() {
     }
     let features = |name: &str| name.starts_with("INCLUDE_") || name.starts_with("configUSE_");
     for (name, _) in promised.iter().filter(|(name, value)| features(name) && *value == "1") {
-        assert_eq!(kept.get(name).map(String::as_str), Some("1"), "modules may use {name}, the kernel is built without it");
+        assert_eq!(
+            kept.get(name).map(String::as_str),
+            Some("1"),
+            "modules may use {name}, the kernel is built without it"
+        );
     }
 }

@@ -20,7 +20,8 @@ const GRANULES: usize = 4096;
 /// Taken backward branches and calls that an accepted mutant gets.
 const FUEL: u64 = 2_000;
 /// Programs that the mutants are made from: together they have every section and most opcodes.
-const SOURCES: [&str; 3] = ["fixtures/tasks/hello_task.c", "fixtures/language/compute.c", "fixtures/language/data_and_tables.c"];
+const SOURCES: [&str; 3] =
+    ["fixtures/tasks/hello_task.c", "fixtures/language/compute.c", "fixtures/language/data_and_tables.c"];
 
 /// A host whose functions all return 0: what is attacked here is the loader and the interpreter.
 struct Silent;

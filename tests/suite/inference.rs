@@ -109,8 +109,17 @@ fn what_is_uncertain_is_a_warning_and_with_strict_an_error() {
         assert_eq!((built.code, module.exists()), (code, code == 0), "{}", built.transcript());
         let reports = built.objects("diagnostic");
         assert_eq!(reports.len(), 1, "{}", built.transcript());
-        assert_eq!((&reports[0]["severity"], &reports[0]["line"]), (&severity.into(), &5.into()), "{}", built.transcript());
-        assert!(reports[0]["help"].as_str().is_some_and(|help| help.contains("part_find(i32) -> i32")), "{}", built.transcript());
+        assert_eq!(
+            (&reports[0]["severity"], &reports[0]["line"]),
+            (&severity.into(), &5.into()),
+            "{}",
+            built.transcript()
+        );
+        assert!(
+            reports[0]["help"].as_str().is_some_and(|help| help.contains("part_find(i32) -> i32")),
+            "{}",
+            built.transcript()
+        );
         let _ = fs::remove_file(module);
     }
 }

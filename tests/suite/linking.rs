@@ -47,7 +47,11 @@ fn equal_constants_of_several_inputs_are_kept_once() {
     let module = build(folder.path(), &[MAIN, OTHER]);
     let inspected = espb(["inspect".into(), module, "--message-format".into(), "json".into()]);
     let sections = inspected.objects("sections");
-    let sections = sections.first().and_then(|object| object["sections"].as_array()).unwrap_or_else(|| panic!("{}", inspected.transcript()));
-    let rodata = sections.iter().find(|section| section["name"] == "rodata").and_then(|section| section["bytes"].as_u64());
+    let sections = sections
+        .first()
+        .and_then(|object| object["sections"].as_array())
+        .unwrap_or_else(|| panic!("{}", inspected.transcript()));
+    let rodata =
+        sections.iter().find(|section| section["name"] == "rodata").and_then(|section| section["bytes"].as_u64());
     assert_eq!(rodata, Some(24), "{}", inspected.transcript());
 }

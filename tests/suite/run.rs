@@ -57,7 +57,9 @@ fn an_export_is_called_with_what_the_command_line_says() {
 fn a_call_that_does_not_fit_is_refused() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let ir = ir(folder.path());
-    for (name, arguments, word) in [("fib", &[][..], "1 argument"), ("half", &["x"], "argument"), ("missing", &[], "missing")] {
+    for (name, arguments, word) in
+        [("fib", &[][..], "1 argument"), ("half", &["x"], "argument"), ("missing", &[], "missing")]
+    {
         let finished = run(&["--call", name], &ir, arguments);
         assert_eq!(finished.code, 1, "{}", finished.transcript());
         assert!(finished.stderr.contains(word), "`{word}` should be mentioned\n{}", finished.transcript());
@@ -68,7 +70,12 @@ fn a_call_that_does_not_fit_is_refused() {
 fn the_entry_gets_its_arguments_as_c_programs_do_and_its_result_is_the_exit_code() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let finished = run(&[], &ir(folder.path()), &["one", "two words"]);
-    assert_eq!((finished.code, finished.stdout.as_str()), (3, "0: program\n1: one\n2: two words\n"), "{}", finished.transcript());
+    assert_eq!(
+        (finished.code, finished.stdout.as_str()),
+        (3, "0: program\n1: one\n2: two words\n"),
+        "{}",
+        finished.transcript()
+    );
 }
 
 #[test]
@@ -93,7 +100,8 @@ fn figures_are_exact_the_same_each_time_and_plausible() {
     let (ten, again, twenty) = (stats("10"), stats("10"), stats("20"));
     assert_eq!(ten, again);
     // fib(20) makes 21891 calls, fib(10) makes 177; each call is at least five VM instructions.
-    let number = |object: &serde_json::Value, path: &str| object.pointer(path).and_then(serde_json::Value::as_u64).unwrap_or(0);
+    let number =
+        |object: &serde_json::Value, path: &str| object.pointer(path).and_then(serde_json::Value::as_u64).unwrap_or(0);
     let more = number(&twenty, "/vm_instructions") - number(&ten, "/vm_instructions");
     assert!((5 * 21_714..20 * 21_714).contains(&more), "{more} more VM instructions");
     assert!(number(&twenty, "/instructions/call") > number(&twenty, "/vm_instructions"));

@@ -269,7 +269,11 @@ impl<'a> Module<'a> {
             return fail(Reason::Checksum, 12);
         }
         let sections = parse_sections(bytes, (version_and_count >> 16) as usize)?;
-        let mut module = Self { bytes, sections, limits: Limits { entry: None, bss: 0, stack: 0, shadow_stack: 0, heap_min: 0, heap_max: 0 } };
+        let mut module = Self {
+            bytes,
+            sections,
+            limits: Limits { entry: None, bss: 0, stack: 0, shadow_stack: 0, heap_min: 0, heap_max: 0 },
+        };
         module.check_tables()?;
         Ok(module)
     }
@@ -360,7 +364,8 @@ impl<'a> Module<'a> {
     /// First word after a function's code.
     pub fn function_end(&self, index: u16) -> Option<u32> {
         self.function(index)?;
-        let next = self.record(SectionKind::Functions, usize::from(index) + 1).map(|record| Function::decode(record).start);
+        let next =
+            self.record(SectionKind::Functions, usize::from(index) + 1).map(|record| Function::decode(record).start);
         Some(next.unwrap_or(self.code_words() as u32))
     }
 
@@ -428,7 +433,8 @@ impl<'a> Module<'a> {
 
     fn check_tables(&mut self) -> Result<(), FormatError> {
         self.limits = self.check_limits()?;
-        if let Some(Err(reason)) = self.thread_local().map(|record| record.check(self.section(SectionKind::Data).len())) {
+        if let Some(Err(reason)) = self.thread_local().map(|record| record.check(self.section(SectionKind::Data).len()))
+        {
             return fail(reason, self.section_offset(SectionKind::ThreadLocal) as usize);
         }
         let at = |kind: SectionKind, index: usize| self.section_offset(kind) as usize + index * kind.element_size();
@@ -444,7 +450,9 @@ impl<'a> Module<'a> {
                 return fail(Reason::Name, place);
             }
             let Some(import) = self.import(index as u16) else { return fail(Reason::Index, place + 2) };
-            for (offset, kind) in [(import.marshal, SectionKind::MarshalMeta), (import.callbacks, SectionKind::CallbackMeta)] {
+            for (offset, kind) in
+                [(import.marshal, SectionKind::MarshalMeta), (import.callbacks, SectionKind::CallbackMeta)]
+            {
                 if offset.is_some_and(|offset| usize::from(offset) >= self.section(kind).len()) {
                     return fail(Reason::Index, place + 4);
                 }
@@ -490,9 +498,19 @@ impl<'a> Module<'a> {
         if limits.entry.is_some_and(|entry| usize::from(entry) >= self.function_count()) {
             return fail(Reason::Index, place);
         }
-        let fixed = [self.section(SectionKind::Data).len() as u32, limits.bss, limits.stack, limits.shadow_stack, limits.heap_min];
+        let fixed = [
+            self.section(SectionKind::Data).len() as u32,
+            limits.bss,
+            limits.stack,
+            limits.shadow_stack,
+            limits.heap_min,
+        ];
         let total: u64 = fixed.iter().map(|size| u64::from(*size)).sum();
-        if total > u64::from(u32::MAX / 4) || limits.stack % LINEAR_UNIT != 0 || limits.shadow_stack % 4 != 0 || limits.heap_max < limits.heap_min {
+        if total > u64::from(u32::MAX / 4)
+            || limits.stack % LINEAR_UNIT != 0
+            || limits.shadow_stack % 4 != 0
+            || limits.heap_max < limits.heap_min
+        {
             return fail(Reason::Limits, place);
         }
         Ok(limits)
@@ -528,12 +546,17 @@ impl<'a> Module<'a> {
             let place = self.section_offset(SectionKind::Relocations) as usize + index * 4;
             let word = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
             let Some(relocation) = Relocation::decode(word) else { return fail(Reason::Relocation, place) };
-            let Some(value) = read_u32(data, relocation.offset as usize) else { return fail(Reason::Relocation, place) };
+            let Some(value) = read_u32(data, relocation.offset as usize) else {
+                return fail(Reason::Relocation, place);
+            };
             if relocation.offset < free_from {
                 return fail(Reason::Relocation, place);
             }
             if relocation.kind == RelocationKind::Callback && value as usize >= self.callback_count() {
-                return fail(Reason::Index, self.section_offset(SectionKind::Data) as usize + relocation.offset as usize);
+                return fail(
+                    Reason::Index,
+                    self.section_offset(SectionKind::Data) as usize + relocation.offset as usize,
+                );
             }
             free_from = relocation.offset + 4;
         }
@@ -564,7 +587,10 @@ fn parse_sections(bytes: &[u8], count: usize) -> Result<[(u32, u32); SectionKind
         let kind = u16::try_from(code).ok().and_then(SectionKind::from_code).filter(|kind| Some(*kind) > last);
         let Some(kind) = kind else { return fail(Reason::Section, place) };
         let size = size as usize;
-        let limit = if matches!(kind, SectionKind::Signatures | SectionKind::Imports | SectionKind::Functions | SectionKind::Exports) {
+        let limit = if matches!(
+            kind,
+            SectionKind::Signatures | SectionKind::Imports | SectionKind::Functions | SectionKind::Exports
+        ) {
             usize::from(NONE) * kind.element_size()
         } else {
             usize::MAX

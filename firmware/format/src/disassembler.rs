@@ -18,22 +18,37 @@ pub fn module(module: &Module<'_>) -> String {
 
 /// The listing of one function; empty where there is none with this index.
 pub fn function(module: &Module<'_>, index: u16) -> String {
-    let (Some(function), Some(end)) = (module.function(index), module.function_end(index)) else { return String::new() };
+    let (Some(function), Some(end)) = (module.function(index), module.function_end(index)) else {
+        return String::new();
+    };
     let mut text = String::new();
     let signature = module.signature(function.signature);
-    let params: Vec<&str> = signature.iter().flat_map(|signature| signature.params()).map(|param| param.name()).collect();
-    let result = signature.and_then(|signature| signature.result()).map_or(String::new(), |result| format!(" -> {}", result.name()));
+    let params: Vec<&str> =
+        signature.iter().flat_map(|signature| signature.params()).map(|param| param.name()).collect();
+    let result = signature
+        .and_then(|signature| signature.result())
+        .map_or(String::new(), |result| format!(" -> {}", result.name()));
     let frame = match function.linear_frame {
         0 => String::new(),
         bytes => format!(", linear frame {bytes}"),
     };
-    let _ = writeln!(text, "{}({}){result}: {} slots{frame}", function_name(module, index), params.join(", "), function.slots);
+    let _ = writeln!(
+        text,
+        "{}({}){result}: {} slots{frame}",
+        function_name(module, index),
+        params.join(", "),
+        function.slots
+    );
     let mut last_line = None;
     let mut at = function.start;
     while at < end {
         let line = lines::lookup(module.section(SectionKind::Lines), at);
         if line.is_some() && line != last_line {
-            let _ = writeln!(text, "        ; {}", line.map_or(String::new(), |line| format!("{}:{}", line.file, line.line)));
+            let _ = writeln!(
+                text,
+                "        ; {}",
+                line.map_or(String::new(), |line| format!("{}:{}", line.file, line.line))
+            );
             last_line = line;
         }
         at = instruction(module, at, end, &mut text);
@@ -53,7 +68,8 @@ fn instruction(module: &Module<'_>, at: u32, end: u32, text: &mut String) -> u32
         let _ = writeln!(text, "  {:04x}  .word {word:#010x}", at * 4);
         return at + 1;
     };
-    let operands: Vec<String> = instruction.operands().map(|(operand, value)| operand_text(module, operand, value, at)).collect();
+    let operands: Vec<String> =
+        instruction.operands().map(|(operand, value)| operand_text(module, operand, value, at)).collect();
     let line = format!("  {:04x}  {:<9} {}", at * 4, instruction.opcode.mnemonic(), operands.join(", "));
     let _ = writeln!(text, "{}", line.trim_end());
     if instruction.opcode.flow() != Flow::Switch {
@@ -79,17 +95,27 @@ fn operand_text(module: &Module<'_>, operand: Operand, value: i64, at: u32) -> S
         Operand::StaticAddress => format!("ram+{value}"),
         Operand::ConstantAddress => format!("ro+{value}"),
         Operand::ThreadLocalAddress => format!("tls+{value}"),
-        Operand::Target8 | Operand::Target16 | Operand::Target24 | Operand::Target32 => format!("{:04x}", (i64::from(at) + value) * 4),
+        Operand::Target8 | Operand::Target16 | Operand::Target24 | Operand::Target32 => {
+            format!("{:04x}", (i64::from(at) + value) * 4)
+        }
         Operand::Function => function_name(module, value as u16),
-        Operand::Import => module.import(value as u16).map_or_else(|| format!("import {value}"), |import| import.name.to_string()),
+        Operand::Import => {
+            module.import(value as u16).map_or_else(|| format!("import {value}"), |import| import.name.to_string())
+        }
         Operand::Callback => {
             let function = module.callback(value as u16);
-            function.map_or_else(|| format!("callback {value}"), |function| format!("&{}", function_name(module, function)))
+            function
+                .map_or_else(|| format!("callback {value}"), |function| format!("&{}", function_name(module, function)))
         }
         Operand::Signature => format!("signature {value}"),
-        Operand::I8 | Operand::U8 | Operand::Shift32 | Operand::Shift64 | Operand::I16 | Operand::I32 | Operand::TableLength | Operand::TrapCode => {
-            value.to_string()
-        }
+        Operand::I8
+        | Operand::U8
+        | Operand::Shift32
+        | Operand::Shift64
+        | Operand::I16
+        | Operand::I32
+        | Operand::TableLength
+        | Operand::TrapCode => value.to_string(),
     }
 }
 

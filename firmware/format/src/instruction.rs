@@ -197,7 +197,12 @@ mod tests {
                 let instruction = Instruction::new(*opcode, &values);
                 let encoded = instruction.encode().expect("in range");
                 assert_eq!(encoded.extension.is_some(), opcode.words() == 2, "{}", opcode.mnemonic());
-                assert_eq!(Instruction::decode(encoded.word, encoded.extension), Ok(instruction), "{}", opcode.mnemonic());
+                assert_eq!(
+                    Instruction::decode(encoded.word, encoded.extension),
+                    Ok(instruction),
+                    "{}",
+                    opcode.mnemonic()
+                );
             }
         }
     }

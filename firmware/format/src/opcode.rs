@@ -252,17 +252,39 @@ macro_rules! for_each_opcode {
 }
 
 macro_rules! operand {
-    (Displacement1) => { Operand::Displacement(1) };
-    (Displacement2) => { Operand::Displacement(2) };
-    (Displacement4) => { Operand::Displacement(4) };
-    (Displacement8) => { Operand::Displacement(8) };
-    (Stack4) => { Operand::Stack(4) };
-    (Stack8) => { Operand::Stack(8) };
-    (Static1) => { Operand::Static(1) };
-    (Static2) => { Operand::Static(2) };
-    (Static4) => { Operand::Static(4) };
-    (Static8) => { Operand::Static(8) };
-    ($simple:ident) => { Operand::$simple };
+    (Displacement1) => {
+        Operand::Displacement(1)
+    };
+    (Displacement2) => {
+        Operand::Displacement(2)
+    };
+    (Displacement4) => {
+        Operand::Displacement(4)
+    };
+    (Displacement8) => {
+        Operand::Displacement(8)
+    };
+    (Stack4) => {
+        Operand::Stack(4)
+    };
+    (Stack8) => {
+        Operand::Stack(8)
+    };
+    (Static1) => {
+        Operand::Static(1)
+    };
+    (Static2) => {
+        Operand::Static(2)
+    };
+    (Static4) => {
+        Operand::Static(4)
+    };
+    (Static8) => {
+        Operand::Static(8)
+    };
+    ($simple:ident) => {
+        Operand::$simple
+    };
 }
 
 macro_rules! define {
@@ -319,9 +341,18 @@ mod tests {
             for operand in opcode.operands() {
                 match operand.field() {
                     Field::Byte => bytes += 1,
-                    Field::Half => { assert!(bytes <= 1); bytes = 3 }
-                    Field::Whole => { assert_eq!(bytes, 0); bytes = 3 }
-                    Field::Wide => { assert!(bytes <= 2); bytes = 3 }
+                    Field::Half => {
+                        assert!(bytes <= 1);
+                        bytes = 3
+                    }
+                    Field::Whole => {
+                        assert_eq!(bytes, 0);
+                        bytes = 3
+                    }
+                    Field::Wide => {
+                        assert!(bytes <= 2);
+                        bytes = 3
+                    }
                     Field::Extension => {}
                 }
             }

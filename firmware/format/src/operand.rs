@@ -119,9 +119,10 @@ impl Operand {
     pub const fn field(self) -> Field {
         use Operand::*;
         match self {
-            W32 | W64 | R32 | R64 | X32 | X64 | I8 | U8 | Shift32 | Shift64 | Displacement(_) | Target8 | Window | TrapCode => Field::Byte,
-            I16 | Stack(_) | Static(_) | StackAddress | StaticAddress | ConstantAddress | ThreadLocalAddress | Target16 | Function | Import | Callback
-            | TableLength => Field::Half,
+            W32 | W64 | R32 | R64 | X32 | X64 | I8 | U8 | Shift32 | Shift64 | Displacement(_) | Target8 | Window
+            | TrapCode => Field::Byte,
+            I16 | Stack(_) | Static(_) | StackAddress | StaticAddress | ConstantAddress | ThreadLocalAddress
+            | Target16 | Function | Import | Callback | TableLength => Field::Half,
             Target24 => Field::Whole,
             I32 | Target32 => Field::Wide,
             Signature => Field::Extension,

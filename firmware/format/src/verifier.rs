@@ -118,29 +118,42 @@ impl FunctionCheck<'_, '_> {
             Operand::StackAddress => holds(value <= frame, Reason::Displacement),
             Operand::StaticAddress => holds(value <= statics, Reason::Displacement),
             Operand::ConstantAddress => holds(value <= constants, Reason::Displacement),
-            Operand::ThreadLocalAddress => {
-                holds(self.module.thread_local().is_some_and(|record| value <= i64::from(record.size)), Reason::Displacement)
-            }
+            Operand::ThreadLocalAddress => holds(
+                self.module.thread_local().is_some_and(|record| value <= i64::from(record.size)),
+                Reason::Displacement,
+            ),
             Operand::Target8 | Operand::Target16 | Operand::Target24 | Operand::Target32 => self.target(at, value),
             Operand::Function => holds((value as usize) < self.module.function_count(), Reason::Index),
             Operand::Import => holds((value as usize) < self.module.import_count(), Reason::Index),
             Operand::Callback => holds((value as usize) < self.module.callback_count(), Reason::Index),
             Operand::Signature => holds((value as usize) < self.module.signature_count(), Reason::Index),
-            Operand::I8 | Operand::U8 | Operand::I16 | Operand::I32 | Operand::Displacement(_) | Operand::TableLength | Operand::TrapCode => Ok(()),
+            Operand::I8
+            | Operand::U8
+            | Operand::I16
+            | Operand::I32
+            | Operand::Displacement(_)
+            | Operand::TableLength
+            | Operand::TrapCode => Ok(()),
         }
     }
 
     /// Windows must hold what the callee takes and gives; returns must fit the function's own signature.
     fn call(&self, instruction: &Instruction) -> Result<(), Reason> {
         let [first, second, third] = instruction.operands;
-        let signature_of = |index: i64| u16::try_from(index).ok().and_then(|index| self.module.signature(index)).ok_or(Reason::Index);
+        let signature_of =
+            |index: i64| u16::try_from(index).ok().and_then(|index| self.module.signature(index)).ok_or(Reason::Index);
         let callee = match instruction.opcode {
             Opcode::Call => {
-                let callee = u16::try_from(second).ok().and_then(|index| self.module.function(index)).ok_or(Reason::Index)?;
+                let callee =
+                    u16::try_from(second).ok().and_then(|index| self.module.function(index)).ok_or(Reason::Index)?;
                 signature_of(callee.signature.into())?
             }
-            Opcode::CallIndirect => Some(signature_of(third)?).filter(|signature| !signature.is_variadic()).ok_or(Reason::Call)?,
-            Opcode::CallImport => Some(self.import(second)?).filter(|signature| !signature.is_variadic()).ok_or(Reason::Call)?,
+            Opcode::CallIndirect => {
+                Some(signature_of(third)?).filter(|signature| !signature.is_variadic()).ok_or(Reason::Call)?
+            }
+            Opcode::CallImport => {
+                Some(self.import(second)?).filter(|signature| !signature.is_variadic()).ok_or(Reason::Call)?
+            }
             Opcode::CallImportVariadic => {
                 let fixed = self.import(second)?;
                 let all = signature_of(third)?;

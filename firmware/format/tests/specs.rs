@@ -9,12 +9,19 @@ use espb_format::opcode::Opcode;
 fn check(file: &str, part: &str, expected: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../specs").join(file);
     let text = std::fs::read_to_string(&path).expect("the specification is in the tree");
-    let start = text.find(&format!("<!-- {part}:")).and_then(|at| text[at..].find('\n').map(|end| at + end + 1)).expect("start marker");
+    let start = text
+        .find(&format!("<!-- {part}:"))
+        .and_then(|at| text[at..].find('\n').map(|end| at + end + 1))
+        .expect("start marker");
     let end = text.find(&format!("<!-- end of {part}")).expect("end marker");
     if std::env::var_os("ESPB_BLESS").is_some() {
-        std::fs::write(&path, format!("{}{expected}{}", &text[..start], &text[end..])).expect("the specification can be written");
+        std::fs::write(&path, format!("{}{expected}{}", &text[..start], &text[end..]))
+            .expect("the specification can be written");
     } else {
-        assert!(text[start..end] == *expected, "{file} differs from the code; run with ESPB_BLESS=1 and look at the difference");
+        assert!(
+            text[start..end] == *expected,
+            "{file} differs from the code; run with ESPB_BLESS=1 and look at the difference"
+        );
     }
 }
 
@@ -22,8 +29,15 @@ fn check(file: &str, part: &str, expected: &str) {
 fn isa_lists_every_opcode() {
     let mut table = String::from("| code | mnemonic | operands | meaning |\n|---|---|---|---|\n");
     for opcode in Opcode::ALL {
-        let operands: Vec<String> = opcode.operands().iter().map(|operand| format!("{operand:?}").replace(['(', ')'], "")).collect();
-        table += &format!("| {:#04x} | `{}` | {} | {} |\n", *opcode as u8, opcode.mnemonic(), operands.join(" "), opcode.meaning());
+        let operands: Vec<String> =
+            opcode.operands().iter().map(|operand| format!("{operand:?}").replace(['(', ')'], "")).collect();
+        table += &format!(
+            "| {:#04x} | `{}` | {} | {} |\n",
+            *opcode as u8,
+            opcode.mnemonic(),
+            operands.join(" "),
+            opcode.meaning()
+        );
     }
     check("isa.md", "opcodes", &table);
 }
@@ -32,7 +46,8 @@ fn isa_lists_every_opcode() {
 fn format_lists_every_section() {
     let mut table = String::from("| kind | section | strippable |\n|---|---|---|\n");
     for kind in SectionKind::ALL {
-        table += &format!("| {} | {} | {} |\n", *kind as u16, kind.name(), if kind.is_strippable() { "yes" } else { "no" });
+        table +=
+            &format!("| {} | {} | {} |\n", *kind as u16, kind.name(), if kind.is_strippable() { "yes" } else { "no" });
     }
     check("format.md", "sections", &table);
 }

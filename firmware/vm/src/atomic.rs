@@ -58,7 +58,11 @@ fn locked(call: &HostCall<'_>, operation: Atomic, width: usize) -> Result<u64, T
         Atomic::CompareExchange => {
             let expected = call.word(1);
             let equal = read(expected)? == old;
-            if equal { write(object, operand(2))? } else { write(expected, old)? }
+            if equal {
+                write(object, operand(2))?
+            } else {
+                write(expected, old)?
+            }
             return Ok(equal.into());
         }
         Atomic::Exchange => value,
@@ -94,7 +98,9 @@ pub fn perform_block(call: &HostCall<'_>, operation: BlockAtomic) -> Result<u64,
     let body = || match operation {
         BlockAtomic::Load => memory.copy(second, object, size).map(|()| 0),
         BlockAtomic::Store => memory.copy(object, second, size).map(|()| 0),
-        BlockAtomic::Exchange => memory.copy(third, object, size).and_then(|()| memory.copy(object, second, size)).map(|()| 0),
+        BlockAtomic::Exchange => {
+            memory.copy(third, object, size).and_then(|()| memory.copy(object, second, size)).map(|()| 0)
+        }
         BlockAtomic::CompareExchange => {
             let equal = (0..size).try_fold(true, |equal, at| {
                 let (mut found, mut expected) = ([0], [0]);
@@ -102,7 +108,11 @@ pub fn perform_block(call: &HostCall<'_>, operation: BlockAtomic) -> Result<u64,
                 memory.read(second.wrapping_add(at), &mut expected)?;
                 Ok(equal && found == expected)
             })?;
-            if equal { memory.copy(object, third, size)? } else { memory.copy(second, object, size)? }
+            if equal {
+                memory.copy(object, third, size)?
+            } else {
+                memory.copy(second, object, size)?
+            }
             Ok(equal.into())
         }
     };

@@ -69,7 +69,9 @@ impl Lower<'_, '_> {
         loop {
             match self.see(&operand, 0)? {
                 Seen::Constant(Scalar::Address(constant)) => return Ok((Base::Constant(constant), total.into())),
-                Seen::Constant(Scalar::Bits(number)) => return Ok((Base::Constant(Const::Int(number as u32)), total.into())),
+                Seen::Constant(Scalar::Bits(number)) => {
+                    return Ok((Base::Constant(Const::Int(number as u32)), total.into()));
+                }
                 Seen::Constant(Scalar::Undefined) => return Ok((Base::Constant(Const::Int(0)), total.into())),
                 Seen::Value { value, leaf: 0, lane: 0 } if self.leaf_kind(value, 0) == Kind::Int(32) => {
                     match self.inst_of(value).map(|inst| &inst.kind) {
@@ -102,7 +104,9 @@ impl Lower<'_, '_> {
                 return Mode::Stack(at);
             }
             Const::Linear(at)
-                if at % width == 0 && at / width <= 0xffff && at.checked_add(width).is_some_and(|end| end <= self.unit.static_size) =>
+                if at % width == 0
+                    && at / width <= 0xffff
+                    && at.checked_add(width).is_some_and(|end| end <= self.unit.static_size) =>
             {
                 return Mode::Static(at);
             }
@@ -119,7 +123,8 @@ impl Lower<'_, '_> {
     #[expect(clippy::type_complexity, reason = "an operand and a number, twice")]
     fn index_of(&mut self, operand: &Operand, width: u32) -> Lowered<Option<((Operand, i32), Operand)>> {
         let Operand::Value(value) = operand else { return Ok(None) };
-        let Some(InstructionKind::Address { base, offset, indices, .. }) = self.inst_of(*value).map(|inst| &inst.kind) else {
+        let Some(InstructionKind::Address { base, offset, indices, .. }) = self.inst_of(*value).map(|inst| &inst.kind)
+        else {
             return Ok(None);
         };
         let [ScaledIndex { index, scale }] = indices.as_slice() else { return Ok(None) };
@@ -208,7 +213,13 @@ impl Lower<'_, '_> {
     }
 
     /// Stack room made at run time. The count is never aligned beyond what the stack pointer is.
-    pub fn dynamic_alloca(&mut self, result: Option<ValueId>, count: &Operand, element_size: u32, align: u32) -> Lowered<()> {
+    pub fn dynamic_alloca(
+        &mut self,
+        result: Option<ValueId>,
+        count: &Operand,
+        element_size: u32,
+        align: u32,
+    ) -> Lowered<()> {
         if align > super::STACK_ALIGN {
             return Err(crate::codegen::refusal::Refusal::unsupported(
                 format!("stack data of variable size aligned to {align} bytes"),

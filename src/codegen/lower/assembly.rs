@@ -36,7 +36,8 @@ struct Operands<'c> {
 
 impl<'c> Operands<'c> {
     fn new(constraints: &str, call: &'c ir::Call) -> Self {
-        let written: Vec<&str> = constraints.split(',').filter(|one| !one.is_empty() && !one.starts_with('~')).collect();
+        let written: Vec<&str> =
+            constraints.split(',').filter(|one| !one.is_empty() && !one.starts_with('~')).collect();
         let outputs = written.iter().filter(|one| one.starts_with('=') && !one.contains('*')).count();
         // Outputs to memory are addresses among the arguments.
         let inputs = written.iter().filter(|one| !one.starts_with('=') || one.contains('*'));
@@ -58,7 +59,13 @@ impl<'c> Operands<'c> {
 
 impl Lower<'_, '_> {
     /// A statement of inline assembly.
-    pub fn inline_assembly(&mut self, result: Option<ValueId>, text: &str, constraints: &str, call: &ir::Call) -> Lowered<()> {
+    pub fn inline_assembly(
+        &mut self,
+        result: Option<ValueId>,
+        text: &str,
+        constraints: &str,
+        call: &ir::Call,
+    ) -> Lowered<()> {
         let refused = || {
             let shown = text.split_whitespace().collect::<Vec<_>>().join(" ");
             Refusal::unsupported(format!("the inline assembly \"{shown}\""), "write it in C, or call a host function")
@@ -75,13 +82,17 @@ impl Lower<'_, '_> {
         }
         let results = result.map_or(0, |result| self.leaf_count(result));
         match (effect, result) {
-            (Some(Meaning::Cycles), Some(result)) if operands.outputs == 1 && results == 1 && self.leaf_kind(result, 0) == Kind::Int(32) => {
+            (Some(Meaning::Cycles), Some(result))
+                if operands.outputs == 1 && results == 1 && self.leaf_kind(result, 0) == Kind::Int(32) =>
+            {
                 match self.wanted(result, 0) {
                     Some(wanted) => self.library(wanted, "esp_cpu_get_cycle_count", Kind::Int(32), &[]),
                     None => Ok(()),
                 }
             }
-            (Some(Meaning::Mask(masked)), None) => self.host_action(if masked { "vPortEnterCritical" } else { "vPortExitCritical" }),
+            (Some(Meaning::Mask(masked)), None) => {
+                self.host_action(if masked { "vPortEnterCritical" } else { "vPortExitCritical" })
+            }
             (None, None) => Ok(()),
             (None, Some(result)) if results == operands.outputs => {
                 for leaf in 0..results {
@@ -104,14 +115,18 @@ impl Lower<'_, '_> {
         let is_interrupt_mask = |lower: &mut Self, csr: &str, mask: &str| {
             let bits = match operands.input(mask) {
                 Some(operand) => lower.number_of(operand)?,
-                None => mask.strip_prefix("0x").map_or_else(|| mask.parse().ok(), |hex| u64::from_str_radix(hex, 16).ok()),
+                None => {
+                    mask.strip_prefix("0x").map_or_else(|| mask.parse().ok(), |hex| u64::from_str_radix(hex, 16).ok())
+                }
             };
             Ok::<_, Refusal>(STATUS.contains(&csr) && bits == Some(INTERRUPT_ENABLE))
         };
         Ok(match words.as_slice() {
             [] | ["nop" | "c.nop"] | ["fence", ..] => Some(Meaning::Nothing),
             ["rdcycle", "$0"] => Some(Meaning::Cycles),
-            ["csrr", "$0", csr] | ["csrrs", "$0", csr, "x0" | "zero"] if CYCLE_COUNTERS.contains(csr) => Some(Meaning::Cycles),
+            ["csrr", "$0", csr] | ["csrrs", "$0", csr, "x0" | "zero"] if CYCLE_COUNTERS.contains(csr) => {
+                Some(Meaning::Cycles)
+            }
             ["csrci" | "csrc", csr, mask] if is_interrupt_mask(self, csr, mask)? => Some(Meaning::Mask(true)),
             ["csrsi" | "csrs", csr, mask] if is_interrupt_mask(self, csr, mask)? => Some(Meaning::Mask(false)),
             _ => None,
@@ -122,7 +137,12 @@ impl Lower<'_, '_> {
     fn host_action(&mut self, name: &str) -> Lowered<()> {
         let Some(signature) = Signature::new(&[], None, false) else { return Ok(()) };
         let target = Target::Import(self.unit.tables.import(name, signature)?);
-        self.push(InstKind::Call(Box::new(machine::Call { target, arguments: Vec::new(), results: Vec::new(), slots: 0 })));
+        self.push(InstKind::Call(Box::new(machine::Call {
+            target,
+            arguments: Vec::new(),
+            results: Vec::new(),
+            slots: 0,
+        })));
         Ok(())
     }
 }

@@ -22,7 +22,9 @@ fn bits_type(kind: Kind) -> ValType {
 fn width(kind: Kind) -> Lowered<u32> {
     match kind.bits() {
         bits @ (8 | 16 | 32 | 64) => Ok(bits / 8),
-        bits => Err(Refusal::unsupported(format!("an atomic access of {bits} bits"), "use a type of 8, 16, 32 or 64 bits")),
+        bits => {
+            Err(Refusal::unsupported(format!("an atomic access of {bits} bits"), "use a type of 8, 16, 32 or 64 bits"))
+        }
     }
 }
 
@@ -44,7 +46,12 @@ impl Lower<'_, '_> {
         let Some(signature) = Signature::new(params, result, false) else { return Ok(()) };
         let import = self.unit.tables.import(&format!("__atomic_{operation}_{}", width(kind)?), signature)?;
         let slots = arguments.len().max(results.len()) as u8;
-        self.push(InstKind::Call(Box::new(machine::Call { target: Target::Import(import), arguments, results, slots })));
+        self.push(InstKind::Call(Box::new(machine::Call {
+            target: Target::Import(import),
+            arguments,
+            results,
+            slots,
+        })));
         Ok(())
     }
 
@@ -76,7 +83,13 @@ impl Lower<'_, '_> {
     }
 
     /// Read-modify-write; the result is the old value.
-    pub fn atomic_rmw(&mut self, result: Option<ValueId>, op: RmwOp, address: &Operand, value: &Operand) -> Lowered<()> {
+    pub fn atomic_rmw(
+        &mut self,
+        result: Option<ValueId>,
+        op: RmwOp,
+        address: &Operand,
+        value: &Operand,
+    ) -> Lowered<()> {
         let operation = match op {
             RmwOp::Exchange => "exchange",
             RmwOp::Add => "fetch_add",
@@ -85,7 +98,12 @@ impl Lower<'_, '_> {
             RmwOp::Nand => "fetch_nand",
             RmwOp::Or => "fetch_or",
             RmwOp::Xor => "fetch_xor",
-            _ => return Err(Refusal::unsupported(format!("the atomic operation {op:?}"), "write it with a compare-and-exchange")),
+            _ => {
+                return Err(Refusal::unsupported(
+                    format!("the atomic operation {op:?}"),
+                    "write it with a compare-and-exchange",
+                ));
+            }
         };
         let kind = self.kind_of(value)?;
         let mut arguments = vec![self.source(address, 0, 0)?];
@@ -97,7 +115,13 @@ impl Lower<'_, '_> {
     }
 
     /// Compare-and-exchange: the host function takes the expected value, and leaves what it found, in memory.
-    pub fn compare_exchange(&mut self, result: Option<ValueId>, address: &Operand, expected: &Operand, replacement: &Operand) -> Lowered<()> {
+    pub fn compare_exchange(
+        &mut self,
+        result: Option<ValueId>,
+        address: &Operand,
+        expected: &Operand,
+        replacement: &Operand,
+    ) -> Lowered<()> {
         let kind = self.kind_of(expected)?;
         let room = u32::from(kind.lanes()) * 4;
         let slot = match self.expected {

@@ -127,7 +127,10 @@ impl Lower<'_, '_> {
                 _ => {
                     let count = self.temp64();
                     self.op(Opcode::CountLeadingZeros64, &[reg(count.whole()), reg(a)]);
-                    self.op(Opcode::AddImmediate64, &[reg(dest.whole()), reg(count.whole()), imm(i64::from(bits) - 64)]);
+                    self.op(
+                        Opcode::AddImmediate64,
+                        &[reg(dest.whole()), reg(count.whole()), imm(i64::from(bits) - 64)],
+                    );
                 }
             }
             return Ok(());
@@ -210,7 +213,14 @@ impl Lower<'_, '_> {
     }
 
     /// The high (left) or low (right) half of the operands side by side, shifted; the distance counts modulo the width.
-    fn funnel(&mut self, dest: VReg, bits: u32, left: bool, operands: (&Operand, &Operand), distance: &Operand) -> Lowered<()> {
+    fn funnel(
+        &mut self,
+        dest: VReg,
+        bits: u32,
+        left: bool,
+        operands: (&Operand, &Operand),
+        distance: &Operand,
+    ) -> Lowered<()> {
         let (high, low) = operands;
         let rotation = high == low;
         if let Some(distance) = self.number_of(distance)? {
@@ -236,7 +246,11 @@ impl Lower<'_, '_> {
         let inverse = self.with_imm(Opcode::XorImmediate, raw, -1);
         let (by_high, by_low) = if left { (raw, inverse) } else { (inverse, raw) };
         let result = |lower: &mut Self| lower.out.vreg(if wide { 2 } else { 1 });
-        let (shl, shr) = if wide { (Opcode::ShiftLeft64, Opcode::ShiftRightUnsigned64) } else { (Opcode::ShiftLeft, Opcode::ShiftRightUnsigned) };
+        let (shl, shr) = if wide {
+            (Opcode::ShiftLeft64, Opcode::ShiftRightUnsigned64)
+        } else {
+            (Opcode::ShiftLeft, Opcode::ShiftRightUnsigned)
+        };
         let (shli, shri) = if wide {
             (Opcode::ShiftLeftImmediate64, Opcode::ShiftRightUnsignedImmediate64)
         } else {
@@ -259,7 +273,15 @@ impl Lower<'_, '_> {
         Ok(())
     }
 
-    fn funnel_number(&mut self, dest: VReg, bits: u32, left: bool, by: u32, operands: (&Operand, &Operand), rotation: bool) -> Lowered<()> {
+    fn funnel_number(
+        &mut self,
+        dest: VReg,
+        bits: u32,
+        left: bool,
+        by: u32,
+        operands: (&Operand, &Operand),
+        rotation: bool,
+    ) -> Lowered<()> {
         let (high, low) = operands;
         if by == 0 {
             let whole = if left { high } else { low };
@@ -293,9 +315,19 @@ impl Lower<'_, '_> {
     }
 
     /// Widths below 32 shift both operands as one 64-bit value; other odd widths are refused.
-    fn narrow_funnel(&mut self, dest: VReg, bits: u32, left: bool, operands: (&Operand, &Operand), distance: &Operand) -> Lowered<()> {
+    fn narrow_funnel(
+        &mut self,
+        dest: VReg,
+        bits: u32,
+        left: bool,
+        operands: (&Operand, &Operand),
+        distance: &Operand,
+    ) -> Lowered<()> {
         if bits > 32 || bits == 1 {
-            return Err(Refusal::unsupported(format!("a rotation of {bits} bits by a variable distance"), "use a type of 8, 16, 32 or 64 bits"));
+            return Err(Refusal::unsupported(
+                format!("a rotation of {bits} bits by a variable distance"),
+                "use a type of 8, 16, 32 or 64 bits",
+            ));
         }
         let (high, low) = (self.get_zero_extended(operands.0)?, self.get_zero_extended(operands.1)?);
         let distance = self.get_zero_extended(distance)?;
@@ -337,7 +369,10 @@ impl Lower<'_, '_> {
         let signed = matches!(op, IntOp::SaturatingAddSigned | IntOp::SaturatingSubSigned);
         let add = matches!(op, IntOp::SaturatingAddSigned | IntOp::SaturatingAddUnsigned);
         if !matches!(bits, 2..=32 | 64) {
-            return Err(Refusal::unsupported(format!("saturating arithmetic of {bits} bits"), "use a type of 8, 16, 32 or 64 bits"));
+            return Err(Refusal::unsupported(
+                format!("saturating arithmetic of {bits} bits"),
+                "use a type of 8, 16, 32 or 64 bits",
+            ));
         }
         let op = if add { BinaryOp::Add } else { BinaryOp::Sub };
         let value = self.out.vreg(dest_lanes(bits));
@@ -346,7 +381,9 @@ impl Lower<'_, '_> {
         // Where it overflowed: all ones or zero; signed, the end that the first operand's sign points to.
         let limit = self.out.vreg(dest_lanes(bits));
         match (signed, bits) {
-            (false, 64) => self.set_pair(limit, int(if add { u32::MAX } else { 0 }), int(if add { u32::MAX } else { 0 })),
+            (false, 64) => {
+                self.set_pair(limit, int(if add { u32::MAX } else { 0 }), int(if add { u32::MAX } else { 0 }))
+            }
             (false, _) => self.set_lane(limit.whole(), int(if add { mask(bits) as u32 } else { 0 })),
             (true, 64) => {
                 let sign = self.get64(a)?.vreg.lane(1);
@@ -380,7 +417,10 @@ impl Lower<'_, '_> {
             _ => (false, BinaryOp::Mul),
         };
         if !matches!(bits, 2..=32 | 64) {
-            return Err(Refusal::unsupported(format!("checked arithmetic of {bits} bits"), "use a type of 8, 16, 32 or 64 bits"));
+            return Err(Refusal::unsupported(
+                format!("checked arithmetic of {bits} bits"),
+                "use a type of 8, 16, 32 or 64 bits",
+            ));
         }
         let value = self.want(result, 0);
         let overflow = self.want(result, 1);

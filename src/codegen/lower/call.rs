@@ -68,7 +68,9 @@ impl Lower<'_, '_> {
         if let Some(refusal) = refused_runtime(&callee.name) {
             return Err(refusal);
         }
-        if let ("memcpy" | "memmove" | "memset", [to, second, length]) = (callee.name.as_str(), call.arguments.as_slice()) {
+        if let ("memcpy" | "memmove" | "memset", [to, second, length]) =
+            (callee.name.as_str(), call.arguments.as_slice())
+        {
             if callee.name == "memset" {
                 self.fill_block(&to.operand, &second.operand, &length.operand)?;
             } else {
@@ -114,7 +116,9 @@ impl Lower<'_, '_> {
             if position >= fixed && !host {
                 break;
             }
-            let declared = callee.and_then(|callee| callee.parameters.get(position)).map_or(&none, |parameter| &parameter.attributes);
+            let declared = callee
+                .and_then(|callee| callee.parameters.get(position))
+                .map_or(&none, |parameter| &parameter.attributes);
             let signed = argument.attributes.sign_extend || declared.sign_extend;
             let extended = argument.attributes.zero_extend || declared.zero_extend || host;
             let Some(ty) = self.function.type_of(&argument.operand) else { continue };
@@ -178,7 +182,13 @@ impl Lower<'_, '_> {
         Ok(())
     }
 
-    fn emit_call(&mut self, result: Option<ValueId>, target: Target, arguments: Vec<Source>, host: bool) -> Lowered<()> {
+    fn emit_call(
+        &mut self,
+        result: Option<ValueId>,
+        target: Target,
+        arguments: Vec<Source>,
+        host: bool,
+    ) -> Lowered<()> {
         let mut results = Vec::new();
         let mut normalised = Vec::new();
         if let Some(result) = result {
@@ -219,7 +229,12 @@ impl Lower<'_, '_> {
         }
         let results: Vec<Reg> = (0..kind.lanes()).map(|lane| dest.lane(lane)).collect();
         let slots = sources.len().max(results.len()) as u8;
-        self.push(InstKind::Call(Box::new(machine::Call { target: Target::Import(import), arguments: sources, results, slots })));
+        self.push(InstKind::Call(Box::new(machine::Call {
+            target: Target::Import(import),
+            arguments: sources,
+            results,
+            slots,
+        })));
         Ok(())
     }
 
@@ -271,12 +286,19 @@ impl Lower<'_, '_> {
 /// The refusal of those parts of the C++ run-time library that no module has: exceptions and `dynamic_cast`.
 fn refused_runtime(name: &str) -> Option<Refusal> {
     match name {
-        "__cxa_allocate_exception" | "__cxa_throw" | "__cxa_rethrow" | "__cxa_begin_catch" | "__cxa_end_catch" | "_Unwind_Resume" => {
-            Some(Refusal::unsupported("a C++ exception", "compile with -fno-exceptions, and report errors by return values"))
-        }
-        "__dynamic_cast" => {
-            Some(Refusal::unsupported("dynamic_cast", "use a virtual function instead; -fno-rtti finds the other uses of run-time types"))
-        }
+        "__cxa_allocate_exception"
+        | "__cxa_throw"
+        | "__cxa_rethrow"
+        | "__cxa_begin_catch"
+        | "__cxa_end_catch"
+        | "_Unwind_Resume" => Some(Refusal::unsupported(
+            "a C++ exception",
+            "compile with -fno-exceptions, and report errors by return values",
+        )),
+        "__dynamic_cast" => Some(Refusal::unsupported(
+            "dynamic_cast",
+            "use a virtual function instead; -fno-rtti finds the other uses of run-time types",
+        )),
         _ => None,
     }
 }

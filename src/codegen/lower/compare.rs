@@ -144,8 +144,11 @@ impl Lower<'_, '_> {
             Kind::F32 => 32,
             Kind::F64 => 64,
         };
-        let (predicate, lhs, rhs) =
-            if self.number_of(lhs)?.is_some() && self.number_of(rhs)?.is_none() { (mirrored(predicate), rhs, lhs) } else { (predicate, lhs, rhs) };
+        let (predicate, lhs, rhs) = if self.number_of(lhs)?.is_some() && self.number_of(rhs)?.is_none() {
+            (mirrored(predicate), rhs, lhs)
+        } else {
+            (predicate, lhs, rhs)
+        };
         if bits > 32 { self.int_test64(predicate, lhs, rhs) } else { self.int_test32(predicate, bits, lhs, rhs) }
     }
 
@@ -277,9 +280,15 @@ impl Lower<'_, '_> {
         match test {
             Test::Known(value) => self.set_lane(to, super::emit::int(value.into())),
             Test::NonZero { reg: a, inverted: false, boolean: true } => self.set_lane(to, Source::Lane(a)),
-            Test::NonZero { reg: a, inverted: true, boolean: true } => self.op(Opcode::XorImmediate, &[reg(to), reg(a), imm(1)]),
-            Test::NonZero { reg: a, inverted: false, .. } => self.op(Opcode::SetNotEqualImmediate, &[reg(to), reg(a), imm(0)]),
-            Test::NonZero { reg: a, inverted: true, .. } => self.op(Opcode::SetEqualImmediate, &[reg(to), reg(a), imm(0)]),
+            Test::NonZero { reg: a, inverted: true, boolean: true } => {
+                self.op(Opcode::XorImmediate, &[reg(to), reg(a), imm(1)])
+            }
+            Test::NonZero { reg: a, inverted: false, .. } => {
+                self.op(Opcode::SetNotEqualImmediate, &[reg(to), reg(a), imm(0)])
+            }
+            Test::NonZero { reg: a, inverted: true, .. } => {
+                self.op(Opcode::SetEqualImmediate, &[reg(to), reg(a), imm(0)])
+            }
             Test::Relation { relation, a, b } => {
                 let (opcode, inverted) = relation.set(matches!(b, Arg::Imm(_)));
                 if inverted {
@@ -326,11 +335,20 @@ impl Lower<'_, '_> {
     }
 
     /// `dest` = the first operand if `flag` ≠ 0 (if `inverted`, = 0), else the second.
-    fn choose(&mut self, dest: VReg, kind: Kind, flag: Reg, inverted: bool, yes: (&Operand, usize), no: (&Operand, usize)) -> Lowered<()> {
+    fn choose(
+        &mut self,
+        dest: VReg,
+        kind: Kind,
+        flag: Reg,
+        inverted: bool,
+        yes: (&Operand, usize),
+        no: (&Operand, usize),
+    ) -> Lowered<()> {
         // A constant goes into the unconditional part, which needs no register for it.
         let yes_is_constant = !matches!(self.source(yes.0, yes.1, 0)?, Source::Lane(_));
         let (first, second, inverted) = if yes_is_constant { (yes, no, !inverted) } else { (no, yes, inverted) };
-        let moved = if kind.lanes() == 2 { self.get64_leaf(second.0, second.1)? } else { self.get_leaf(second.0, second.1)? };
+        let moved =
+            if kind.lanes() == 2 { self.get64_leaf(second.0, second.1)? } else { self.get_leaf(second.0, second.1)? };
         let mut base = Vec::new();
         for lane in 0..kind.lanes() {
             base.push((dest.lane(lane), self.source(first.0, first.1, lane)?));

@@ -115,7 +115,9 @@ impl Lower<'_, '_> {
             u32::MAX => self.set_lane(to, Source::Lane(a)),
             0xffff => self.op(Opcode::ZeroExtend16, &[reg(to), reg(a)]),
             0..=0xff => self.op(Opcode::AndByte, &[reg(to), reg(a), imm(mask.into())]),
-            _ if fits_i8((mask as i32).into()) => self.op(Opcode::AndImmediate, &[reg(to), reg(a), imm((mask as i32).into())]),
+            _ if fits_i8((mask as i32).into()) => {
+                self.op(Opcode::AndImmediate, &[reg(to), reg(a), imm((mask as i32).into())])
+            }
             _ => self.op(Opcode::AndImmediateWide, &[reg(to), reg(a), imm((mask as i32).into())]),
         }
     }

@@ -43,7 +43,11 @@ impl Lower<'_, '_> {
     fn zero_extended_value(&self, value: ValueId, bits: u32, depth: u32) -> bool {
         let inst = match self.facts.def(value) {
             Def::Parameter(index) => {
-                return self.function.parameters.get(index as usize).is_some_and(|parameter| parameter.attributes.zero_extend);
+                return self
+                    .function
+                    .parameters
+                    .get(index as usize)
+                    .is_some_and(|parameter| parameter.attributes.zero_extend);
             }
             _ => match self.inst_of(value) {
                 Some(inst) => inst,
@@ -57,11 +61,16 @@ impl Lower<'_, '_> {
                 self.zero_extended(lhs, depth) || self.zero_extended(rhs, depth)
             }
             InstructionKind::Binary { op: BinaryOp::Or | BinaryOp::Xor, lhs, rhs } => {
-                self.zero_extended(lhs, depth) && self.zero_extended(rhs, depth) && !self.is_negative(rhs) && !self.is_negative(lhs)
+                self.zero_extended(lhs, depth)
+                    && self.zero_extended(rhs, depth)
+                    && !self.is_negative(rhs)
+                    && !self.is_negative(lhs)
             }
             InstructionKind::Binary { op: BinaryOp::LShr | BinaryOp::UDiv | BinaryOp::URem, .. } => true,
             InstructionKind::Cast { op: CastOp::ZeroExtend, operand } => self.width(operand) < bits,
-            InstructionKind::Select { if_true, if_false, .. } => self.zero_extended(if_true, depth) && self.zero_extended(if_false, depth),
+            InstructionKind::Select { if_true, if_false, .. } => {
+                self.zero_extended(if_true, depth) && self.zero_extended(if_false, depth)
+            }
             InstructionKind::Call(call) => match call.callee {
                 Callee::Intrinsic { .. } | Callee::InlineAsm { .. } => false,
                 _ => call.result_attributes.zero_extend,
@@ -92,7 +101,11 @@ impl Lower<'_, '_> {
             Operand::Value(value) => {
                 let inst = match self.facts.def(*value) {
                     Def::Parameter(index) => {
-                        return self.function.parameters.get(index as usize).is_some_and(|parameter| parameter.attributes.sign_extend);
+                        return self
+                            .function
+                            .parameters
+                            .get(index as usize)
+                            .is_some_and(|parameter| parameter.attributes.sign_extend);
                     }
                     _ => match self.inst_of(*value) {
                         Some(inst) => inst,

@@ -90,8 +90,11 @@ impl Lower<'_, '_> {
 
     /// `(zext a) | (zext b) << 32` puts two registers side by side.
     fn join(&mut self, dest: VReg, low: &Operand, high: &Operand) -> Lowered<bool> {
-        let (Some((CastOp::ZeroExtend, low)), Operand::Value(high)) = (self.extended_from_32(low), high) else { return Ok(false) };
-        let Some(InstructionKind::Binary { op: BinaryOp::Shl, lhs, rhs }) = self.inst_of(*high).map(|inst| &inst.kind) else {
+        let (Some((CastOp::ZeroExtend, low)), Operand::Value(high)) = (self.extended_from_32(low), high) else {
+            return Ok(false);
+        };
+        let Some(InstructionKind::Binary { op: BinaryOp::Shl, lhs, rhs }) = self.inst_of(*high).map(|inst| &inst.kind)
+        else {
             return Ok(false);
         };
         if self.leaf_kind(*high, 0) != Kind::Int(64) || self.number_of(rhs)? != Some(32) {
@@ -151,8 +154,12 @@ impl Lower<'_, '_> {
             (_, 0) => self.set_pair(dest, Source::Lane(low), Source::Lane(high)),
             (BinaryOp::Shl, 32) => self.set_pair(dest, int(0), Source::Lane(low)),
             (BinaryOp::LShr, 32) => self.set_pair(dest, Source::Lane(high), int(0)),
-            (BinaryOp::Shl, _) => self.op(Opcode::ShiftLeftImmediate64, &[reg(dest.whole()), reg(a), imm(distance.into())]),
-            (BinaryOp::LShr, _) => self.op(Opcode::ShiftRightUnsignedImmediate64, &[reg(dest.whole()), reg(a), imm(distance.into())]),
+            (BinaryOp::Shl, _) => {
+                self.op(Opcode::ShiftLeftImmediate64, &[reg(dest.whole()), reg(a), imm(distance.into())])
+            }
+            (BinaryOp::LShr, _) => {
+                self.op(Opcode::ShiftRightUnsignedImmediate64, &[reg(dest.whole()), reg(a), imm(distance.into())])
+            }
             _ => self.op(Opcode::ShiftRightSignedImmediate64, &[reg(dest.whole()), reg(a), imm(distance.into())]),
         }
         Ok(())

@@ -128,7 +128,9 @@ impl Lower<'_, '_> {
         }
         let arguments: Vec<&Operand> = call.arguments.iter().map(|argument| &argument.operand).collect();
         match (name, arguments.as_slice()) {
-            ("llvm.memcpy" | "llvm.memcpy.inline" | "llvm.memmove", [to, from, length, ..]) => return self.copy_block(to, from, length),
+            ("llvm.memcpy" | "llvm.memcpy.inline" | "llvm.memmove", [to, from, length, ..]) => {
+                return self.copy_block(to, from, length);
+            }
             ("llvm.memset" | "llvm.memset.inline", [to, byte, length, ..]) => return self.fill_block(to, byte, length),
             ("llvm.trap" | "llvm.ubsantrap", _) => {
                 self.op(Opcode::Unreachable, &[]);
@@ -159,7 +161,9 @@ impl Lower<'_, '_> {
             _ => {}
         }
         let Some(result) = result else { return Err(unknown(name)) };
-        let Some(first) = (0..self.leaf_count(result)).find_map(|leaf| self.wanted(result, leaf)) else { return Ok(()) };
+        let Some(first) = (0..self.leaf_count(result)).find_map(|leaf| self.wanted(result, leaf)) else {
+            return Ok(());
+        };
         let kind = self.leaf_kind(result, 0);
         if let Some(op) = int_op(name) {
             return self.int_intrinsic(first, kind, op, &arguments);
@@ -179,7 +183,9 @@ impl Lower<'_, '_> {
 
     fn other(&mut self, dest: VReg, kind: Kind, name: &str, arguments: &[&Operand]) -> Lowered<()> {
         match (name, arguments) {
-            ("llvm.fabs", [a]) => self.change_sign_word(dest, kind, a, |lower, to, from| lower.and_number(to, from, !SIGN)),
+            ("llvm.fabs", [a]) => {
+                self.change_sign_word(dest, kind, a, |lower, to, from| lower.and_number(to, from, !SIGN))
+            }
             ("llvm.copysign", [a, sign]) => {
                 let lane = kind.lanes() - 1;
                 let word = if lane == 1 { self.get64(sign)?.vreg.lane(1) } else { self.get(sign)? };
@@ -199,7 +205,9 @@ impl Lower<'_, '_> {
                 self.op(opcode, &[reg(dest.whole()), reg(product.whole()), reg(c)]);
                 Ok(())
             }
-            ("llvm.fptosi.sat" | "llvm.fptoui.sat", [a]) => self.saturating_conversion(dest, kind, name == "llvm.fptosi.sat", a),
+            ("llvm.fptosi.sat" | "llvm.fptoui.sat", [a]) => {
+                self.saturating_conversion(dest, kind, name == "llvm.fptosi.sat", a)
+            }
             ("llvm.is.fpclass", [a, test]) => self.float_class(dest, a, test),
             ("llvm.ptrmask", [pointer, bits]) => {
                 let (a, b) = (self.get(pointer)?, self.get(bits)?);
@@ -258,12 +266,18 @@ impl Lower<'_, '_> {
     /// Conversion that saturates; the instructions do so at 32 and 64 bits.
     fn saturating_conversion(&mut self, dest: VReg, kind: Kind, signed: bool, operand: &Operand) -> Lowered<()> {
         match kind {
-            Kind::Int(32 | 64) => self.cast(dest, kind, if signed { ir::CastOp::FloatToSigned } else { ir::CastOp::FloatToUnsigned }, operand),
+            Kind::Int(32 | 64) => self.cast(
+                dest,
+                kind,
+                if signed { ir::CastOp::FloatToSigned } else { ir::CastOp::FloatToUnsigned },
+                operand,
+            ),
             Kind::Int(bits @ 2..32) => {
                 let wide = self.out.vreg(1);
                 let op = if signed { ir::CastOp::FloatToSigned } else { ir::CastOp::FloatToUnsigned };
                 self.cast(wide, Kind::Int(32), op, operand)?;
-                let (most, least) = if signed { (mask(bits - 1) as u32, !(mask(bits - 1) as u32)) } else { (mask(bits) as u32, 0) };
+                let (most, least) =
+                    if signed { (mask(bits - 1) as u32, !(mask(bits - 1) as u32)) } else { (mask(bits) as u32, 0) };
                 let most = self.number(most);
                 if signed {
                     let least = self.number(least);

@@ -116,7 +116,14 @@ impl Lower<'_, '_> {
         Ok(())
     }
 
-    fn store_leaf(&mut self, address: &Operand, leaf: Leaf, value: &Operand, index: usize, indexed: bool) -> Lowered<()> {
+    fn store_leaf(
+        &mut self,
+        address: &Operand,
+        leaf: Leaf,
+        value: &Operand,
+        index: usize,
+        indexed: bool,
+    ) -> Lowered<()> {
         let bits = leaf.kind.bits();
         if bits > 64 {
             return Err(abi::wide(bits));

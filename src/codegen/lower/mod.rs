@@ -70,7 +70,11 @@ pub(super) struct Lower<'u, 'a> {
 }
 
 /// Lowers a defined function.
-pub(super) fn lower<'a>(unit: &mut Unit<'a>, id: FuncId, function: &'a ir::Function) -> Result<machine::Function, Placed> {
+pub(super) fn lower<'a>(
+    unit: &mut Unit<'a>,
+    id: FuncId,
+    function: &'a ir::Function,
+) -> Result<machine::Function, Placed> {
     let facts = Analysis::new(&unit.module.types, function);
     let mut lower = Lower {
         unit,
@@ -134,7 +138,8 @@ impl<'a> Lower<'_, 'a> {
         self.prepare_values()?;
         self.prepare_frame()?;
         let depths = self.facts.depth.clone();
-        self.out.blocks = depths.iter().map(|depth| machine::BasicBlock { depth: *depth, ..Default::default() }).collect();
+        self.out.blocks =
+            depths.iter().map(|depth| machine::BasicBlock { depth: *depth, ..Default::default() }).collect();
         for block in self.facts.order.clone().into_iter().rev() {
             self.block(block)?;
         }
@@ -279,7 +284,9 @@ impl<'a> Lower<'_, 'a> {
             K::CompareExchange { address, expected, replacement, .. } => {
                 return self.compare_exchange(inst.result, address, expected, replacement);
             }
-            K::VaArg { .. } => return Err(Refusal::unsupported("the va_arg instruction", "compile with clang for riscv32")),
+            K::VaArg { .. } => {
+                return Err(Refusal::unsupported("the va_arg instruction", "compile with clang for riscv32"));
+            }
             K::DynamicAlloca { count, element_size, align } => {
                 return self.dynamic_alloca(inst.result, count, *element_size, *align);
             }
@@ -307,14 +314,25 @@ impl<'a> Lower<'_, 'a> {
                     let test = self.float_test(*predicate, lhs, rhs)?;
                     self.set(dest, test);
                 }
-                K::Select { condition, if_true, if_false } => self.select(dest, kind, condition, if_true, if_false, leaf)?,
+                K::Select { condition, if_true, if_false } => {
+                    self.select(dest, kind, condition, if_true, if_false, leaf)?
+                }
                 K::Cast { op, operand } => self.cast(dest, kind, *op, operand)?,
-                K::Load { address, ordering, .. } if Self::is_atomic_pair(*ordering, kind) => self.atomic_load(result, address)?,
+                K::Load { address, ordering, .. } if Self::is_atomic_pair(*ordering, kind) => {
+                    self.atomic_load(result, address)?
+                }
                 K::Load { address, .. } => self.load(result, leaf, dest, address)?,
                 K::Alloca { .. } => self.alloca(result, dest),
                 K::Address { base, offset, indices, .. } => self.address(dest, base, *offset, indices)?,
-                K::Freeze { .. } | K::ExtractValue { .. } | K::InsertValue { .. } => self.copy_of(result, leaf, dest)?,
-                K::Store { .. } | K::Call(_) | K::Fence { .. } | K::AtomicRmw { .. } | K::CompareExchange { .. } | K::VaArg { .. }
+                K::Freeze { .. } | K::ExtractValue { .. } | K::InsertValue { .. } => {
+                    self.copy_of(result, leaf, dest)?
+                }
+                K::Store { .. }
+                | K::Call(_)
+                | K::Fence { .. }
+                | K::AtomicRmw { .. }
+                | K::CompareExchange { .. }
+                | K::VaArg { .. }
                 | K::DynamicAlloca { .. } => {}
             }
         }

@@ -51,19 +51,30 @@ impl Lower<'_, '_> {
             }
             InstructionKind::InsertValue { aggregate, element, path } => {
                 let (before, count) = self.path(aggregate, path)?;
-                if leaf >= before && leaf < before + count { self.see(element, leaf - before) } else { self.see(aggregate, leaf) }
+                if leaf >= before && leaf < before + count {
+                    self.see(element, leaf - before)
+                } else {
+                    self.see(aggregate, leaf)
+                }
             }
-            InstructionKind::Cast { op, operand } => Ok(self.see_cast(*op, operand, self.leaf_kind(value, leaf))?.unwrap_or(itself)),
+            InstructionKind::Cast { op, operand } => {
+                Ok(self.see_cast(*op, operand, self.leaf_kind(value, leaf))?.unwrap_or(itself))
+            }
             InstructionKind::Address { base, offset, indices, .. } if indices.is_empty() => match self.see(base, 0)? {
-                Seen::Constant(Scalar::Address(address)) => Ok(displaced(address, *offset).map_or(itself, Seen::Constant)),
+                Seen::Constant(Scalar::Address(address)) => {
+                    Ok(displaced(address, *offset).map_or(itself, Seen::Constant))
+                }
                 seen if *offset == 0 => Ok(seen),
                 _ => Ok(itself),
             },
-            InstructionKind::Alloca { .. } if self.out.frame_pointer.is_none() => {
-                Ok(self.allocas.get(&value).map_or(itself, |offset| Seen::Constant(Scalar::Address(Const::Stack(*offset)))))
-            }
+            InstructionKind::Alloca { .. } if self.out.frame_pointer.is_none() => Ok(self
+                .allocas
+                .get(&value)
+                .map_or(itself, |offset| Seen::Constant(Scalar::Address(Const::Stack(*offset))))),
             InstructionKind::Call(call) => match (&call.callee, call.arguments.first()) {
-                (Callee::Intrinsic { name, .. }, Some(first)) if passes_first_argument(name) => self.see(&first.operand, leaf),
+                (Callee::Intrinsic { name, .. }, Some(first)) if passes_first_argument(name) => {
+                    self.see(&first.operand, leaf)
+                }
                 _ => Ok(itself),
             },
             _ => Ok(itself),
@@ -79,7 +90,9 @@ impl Lower<'_, '_> {
             CastOp::Bitcast => from.lanes() == to.lanes() && from.bits() == to.bits(),
             CastOp::Trunc => return self.see_truncation(operand, to),
             CastOp::PtrToInt | CastOp::IntToPtr if from.bits() >= to.bits() => return self.see_truncation(operand, to),
-            CastOp::ZeroExtend | CastOp::IntToPtr | CastOp::PtrToInt => to.lanes() == 1 && self.is_zero_extended(operand)?,
+            CastOp::ZeroExtend | CastOp::IntToPtr | CastOp::PtrToInt => {
+                to.lanes() == 1 && self.is_zero_extended(operand)?
+            }
             CastOp::SignExtend => to.lanes() == 1 && self.is_sign_extended(operand)?,
             _ => false,
         };
@@ -147,9 +160,21 @@ impl Lower<'_, '_> {
         Ok(match seen {
             Seen::Value { value, leaf, lane: first } => Source::Lane(self.want(value, leaf).lane(first + lane)),
             Seen::Constant(Scalar::Bits(value)) => int((value >> (32 * u32::from(lane))) as u32),
-            Seen::Constant(Scalar::Address(address)) => if lane == 0 { Source::Const(address) } else { int(0) },
+            Seen::Constant(Scalar::Address(address)) => {
+                if lane == 0 {
+                    Source::Const(address)
+                } else {
+                    int(0)
+                }
+            }
             // A narrow value counts as extended where its definition is, so even an undefined one must be.
-            Seen::Constant(Scalar::Undefined) => if matches!(narrow, Kind::Int(32 | 64) | Kind::F32 | Kind::F64) { Source::Undefined } else { int(0) },
+            Seen::Constant(Scalar::Undefined) => {
+                if matches!(narrow, Kind::Int(32 | 64) | Kind::F32 | Kind::F64) {
+                    Source::Undefined
+                } else {
+                    int(0)
+                }
+            }
         })
     }
 

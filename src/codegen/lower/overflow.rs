@@ -20,7 +20,16 @@ const CLASS_NEGATIVE_ZERO: u32 = 0x020;
 impl Lower<'_, '_> {
     /// `value = a op b` and `overflow` = 1 if the exact result does not fit `bits` (2 to 32, or 64).
     #[expect(clippy::too_many_arguments, reason = "two results, two operands and what to do with them")]
-    pub fn checked(&mut self, value: VReg, overflow: Reg, bits: u32, signed: bool, op: BinaryOp, a: &Operand, b: &Operand) -> Lowered<()> {
+    pub fn checked(
+        &mut self,
+        value: VReg,
+        overflow: Reg,
+        bits: u32,
+        signed: bool,
+        op: BinaryOp,
+        a: &Operand,
+        b: &Operand,
+    ) -> Lowered<()> {
         if bits == 64 {
             return self.checked64(value, overflow, signed, op, a, b);
         }
@@ -71,7 +80,11 @@ impl Lower<'_, '_> {
             (false, _) => self.op(Opcode::SetLessUnsigned, &[reg(overflow), reg(a), reg(b)]),
             (true, _) => {
                 let changed = self.binary_op(Opcode::Xor, sum, a);
-                let other = if op == BinaryOp::Add { self.binary_op(Opcode::Xor, sum, b) } else { self.binary_op(Opcode::Xor, a, b) };
+                let other = if op == BinaryOp::Add {
+                    self.binary_op(Opcode::Xor, sum, b)
+                } else {
+                    self.binary_op(Opcode::Xor, a, b)
+                };
                 let both = self.binary_op(Opcode::And, changed, other);
                 self.op(Opcode::ShiftRightUnsignedImmediate, &[reg(overflow), reg(both), imm(31)]);
             }
@@ -80,7 +93,15 @@ impl Lower<'_, '_> {
         Ok(())
     }
 
-    fn checked64(&mut self, value: VReg, overflow: Reg, signed: bool, op: BinaryOp, a: &Operand, b: &Operand) -> Lowered<()> {
+    fn checked64(
+        &mut self,
+        value: VReg,
+        overflow: Reg,
+        signed: bool,
+        op: BinaryOp,
+        a: &Operand,
+        b: &Operand,
+    ) -> Lowered<()> {
         let (a, b) = (self.get64(a)?, self.get64(b)?);
         if op == BinaryOp::Mul {
             return self.checked_product64(value, overflow, signed, a, b);
@@ -122,7 +143,10 @@ impl Lower<'_, '_> {
     /// `dest` = 1 if the float belongs to a class of the mask: its bits as an integer, ordered by magnitude, lie in one of the classes' ranges.
     pub fn float_class(&mut self, dest: VReg, operand: &Operand, test: &Operand) -> Lowered<()> {
         let Some(classes) = self.number_of(test)? else {
-            return Err(Refusal::unsupported("llvm.is.fpclass with a variable test", "compile without the option that makes it"));
+            return Err(Refusal::unsupported(
+                "llvm.is.fpclass with a variable test",
+                "compile without the option that makes it",
+            ));
         };
         let classes = classes as u32;
         let double = self.kind_of(operand)? == Kind::F64;
@@ -137,7 +161,11 @@ impl Lower<'_, '_> {
         let magnitude = self.temp();
         self.and_number(magnitude, word, 0x7fff_ffff);
         let negative = self.with_imm(Opcode::ShiftRightUnsignedImmediate, word, 31);
-        let (infinity, normal, quiet) = if double { (0x7ff0_0000u32, 0x0010_0000u32, 0x0008_0000u32) } else { (0x7f80_0000, 0x0080_0000, 0x0040_0000) };
+        let (infinity, normal, quiet) = if double {
+            (0x7ff0_0000u32, 0x0010_0000u32, 0x0008_0000u32)
+        } else {
+            (0x7f80_0000, 0x0080_0000, 0x0040_0000)
+        };
         // Magnitude doubled plus the low word's flag keeps the order and makes every class a range of integers.
         let key = match low {
             Some(low) => {

@@ -45,7 +45,13 @@ fn ranges(cases: &[(u32, Block)]) -> Vec<Range> {
 
 impl Lower<'_, '_> {
     /// A switch on an integer of up to 64 bits.
-    pub fn switch(&mut self, block: BlockId, value: &Operand, default: BlockId, cases: &[SwitchCase]) -> Lowered<Terminator> {
+    pub fn switch(
+        &mut self,
+        block: BlockId,
+        value: &Operand,
+        default: BlockId,
+        cases: &[SwitchCase],
+    ) -> Lowered<Terminator> {
         let bits = self.kind_of(value)?.bits();
         if bits > 64 {
             return Err(abi::wide(bits));
@@ -68,7 +74,8 @@ impl Lower<'_, '_> {
         for group in targets.chunk_by(|(a, _), (b, _)| a >> 32 == b >> 32) {
             let low: Vec<(u32, Block)> = group.iter().map(|(value, target)| (*value as u32, *target)).collect();
             let Some((first, _)) = group.first() else { continue };
-            let inner = self.nested(block, |lower| lower.tree(block, pair.lane(0), &ranges(&low), default, (0, u32::MAX)))?;
+            let inner =
+                self.nested(block, |lower| lower.tree(block, pair.lane(0), &ranges(&low), default, (0, u32::MAX)))?;
             high_cases.push(((first >> 32) as u32, inner));
         }
         self.tree(block, pair.lane(1), &ranges(&high_cases), default, (0, u32::MAX))
@@ -83,7 +90,14 @@ impl Lower<'_, '_> {
     }
 
     /// Decides among `ranges` for a value that is known to lie within `known`.
-    fn tree(&mut self, block: BlockId, value: Reg, ranges: &[Range], default: Block, known: (u32, u32)) -> Lowered<Terminator> {
+    fn tree(
+        &mut self,
+        block: BlockId,
+        value: Reg,
+        ranges: &[Range],
+        default: Block,
+        known: (u32, u32),
+    ) -> Lowered<Terminator> {
         let (Some(first), Some(last)) = (ranges.first(), ranges.last()) else { return Ok(Terminator::Jump(default)) };
         if let [range] = ranges {
             return Ok(self.range(value, *range, default, known));
@@ -94,10 +108,16 @@ impl Lower<'_, '_> {
         }
         // The widest gap separates tables best; of many cases, only one near the middle keeps the tree flat.
         let middle = ranges.len() / 2;
-        let candidates = if ranges.len() <= FEW_RANGES { 1..ranges.len() } else { middle.div_ceil(2)..ranges.len() - ranges.len() / 4 };
+        let candidates = if ranges.len() <= FEW_RANGES {
+            1..ranges.len()
+        } else {
+            middle.div_ceil(2)..ranges.len() - ranges.len() / 4
+        };
         let at = candidates
             .max_by_key(|at| match (ranges.get(at - 1), ranges.get(*at)) {
-                (Some(before), Some(after)) => ((after.first - before.last) / NARROW_GAP, std::cmp::Reverse(at.abs_diff(middle))),
+                (Some(before), Some(after)) => {
+                    ((after.first - before.last) / NARROW_GAP, std::cmp::Reverse(at.abs_diff(middle)))
+                }
                 _ => (0, std::cmp::Reverse(usize::MAX)),
             })
             .unwrap_or(middle);

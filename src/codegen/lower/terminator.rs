@@ -104,14 +104,17 @@ impl Lower<'_, '_> {
                 self.set_pair(pair, low, high);
                 (Opcode::ReturnValue64, pair.whole())
             }
-            _ => return Err(Refusal::unsupported("a result of more than two registers", "return it through a pointer")),
+            _ => {
+                return Err(Refusal::unsupported("a result of more than two registers", "return it through a pointer"));
+            }
         };
         Ok(Terminator::Return { opcode, value: Some(register) })
     }
 
     fn extended_result(&mut self, value: &Operand, bits: u32) -> Lowered<Reg> {
         let attributes = &self.function.result_attributes;
-        let aggregate = !matches!(self.unit.module.types.get(self.function.ty.result), ir::Type::Int(_) | ir::Type::Pointer);
+        let aggregate =
+            !matches!(self.unit.module.types.get(self.function.ty.result), ir::Type::Int(_) | ir::Type::Pointer);
         let (signed, unsigned) = (attributes.sign_extend, attributes.zero_extend);
         if aggregate {
             let raw = self.get_leaf(value, 0)?;
@@ -140,8 +143,11 @@ pub fn branch(test: Test, if_true: Block, if_false: Block) -> Terminator {
             if_true,
             if_false,
         },
-        Test::Relation { relation, a, b } => {
-            Terminator::Branch { opcode: relation.branch(matches!(b, Arg::Imm(_))), args: [reg(a), b], if_true, if_false }
-        }
+        Test::Relation { relation, a, b } => Terminator::Branch {
+            opcode: relation.branch(matches!(b, Arg::Imm(_))),
+            args: [reg(a), b],
+            if_true,
+            if_false,
+        },
     }
 }

@@ -37,8 +37,12 @@ fn each(declarations: &str, body: impl Fn(&str, &str, &str) -> (String, Vec<u32>
                 writeln!(reports, "  %e{index} = zext i{width} %r{index} to i64\n  call void @out(i64 %e{index})")
             };
         }
-        let _ = writeln!(ir, "define internal void @{kind}(i{bits} %x, i{bits} %y) noinline {{\n  %a = bitcast i{bits} %x to {float}\n  %b = bitcast i{bits} %y to {float}\n{text}{reports}  ret void\n}}");
-        let all: Vec<u64> = DOUBLES.iter().flat_map(|value| [*value, value | 1 << 63]).map(|value| value >> (64 - bits)).collect();
+        let _ = writeln!(
+            ir,
+            "define internal void @{kind}(i{bits} %x, i{bits} %y) noinline {{\n  %a = bitcast i{bits} %x to {float}\n  %b = bitcast i{bits} %y to {float}\n{text}{reports}  ret void\n}}"
+        );
+        let all: Vec<u64> =
+            DOUBLES.iter().flat_map(|value| [*value, value | 1 << 63]).map(|value| value >> (64 - bits)).collect();
         for (index, x) in all.iter().enumerate() {
             for other in [0, 1, 7, 26] {
                 let y = all[(index + other) % all.len()];
@@ -86,7 +90,11 @@ fn saturating_conversions_stop_at_the_ends_and_make_nans_zero() {
     agrees(&each(&declarations, |float, kind, _| {
         let (mut text, mut results) = (String::new(), Vec::new());
         for (width, sign) in widths.iter().flat_map(|width| [(width, "s"), (width, "u")]) {
-            let _ = writeln!(text, "  %r{} = call i{width} @llvm.fpto{sign}i.sat.i{width}.{kind}({float} %a)", results.len());
+            let _ = writeln!(
+                text,
+                "  %r{} = call i{width} @llvm.fpto{sign}i.sat.i{width}.{kind}({float} %a)",
+                results.len()
+            );
             results.push(*width);
         }
         (text, results)

@@ -13,7 +13,8 @@ fn listing(body: &str) -> String {
     let module = generate(&program.module, &Silent, &options).unwrap_or_else(|all| panic!("{all:#?}"));
     let text = disassembler::module(&Module::parse(&module).expect("well-formed"));
     // Without offsets and the header, so that a change of one line is one line.
-    let code = text.lines().skip(1).map(|line| line.trim().split_once("  ").map_or(line.trim(), |(_, code)| code.trim()));
+    let code =
+        text.lines().skip(1).map(|line| line.trim().split_once("  ").map_or(line.trim(), |(_, code)| code.trim()));
     code.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>().join("\n")
 }
 
@@ -33,10 +34,7 @@ fn arguments_and_results_stay_in_the_window() {
         "declare i32 @g(i32, i64)\ndefine i32 @f(i32 %a, i32 %b) {\n%w = sext i32 %b to i64\n%x = call i32 @g(i32 %a, i64 %w)\n\
          %y = call i32 @g(i32 %x, i64 5)\n%z = sub i32 %y, %a\nret i32 %z\n}",
     );
-    assert_eq!(
-        code,
-        "sext64 r4:5, r1\nmov r3, r0\ncallh w3, g\nldi64 r4:5, 5\ncallh w3, g\nsub r0, r3, r0\nret32 r0"
-    );
+    assert_eq!(code, "sext64 r4:5, r1\nmov r3, r0\ncallh w3, g\nldi64 r4:5, 5\ncallh w3, g\nsub r0, r3, r0\nret32 r0");
 }
 
 #[test]
@@ -60,7 +58,10 @@ fn narrow_integers_are_extended_only_where_it_matters() {
         "define i32 @f(i8 %a, i8 %b, i32 %c) {\n%x = add i8 %a, %b\n%t = icmp ugt i8 %x, 9\n\
          %s = select i1 %t, i32 100000, i32 %c\nret i32 %s\n}",
     );
-    assert_eq!(code, "add r0, r0, r1\nandb r0, r0, 255\nsltui r0, r0, 10\nldi.w r1, 100000\nmovnz r1, r2, r0\nret32 r1");
+    assert_eq!(
+        code,
+        "add r0, r0, r1\nandb r0, r0, 255\nsltui r0, r0, 10\nldi.w r1, 100000\nmovnz r1, r2, r0\nret32 r1"
+    );
 }
 
 #[test]

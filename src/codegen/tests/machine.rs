@@ -72,7 +72,8 @@ pub fn run(bytes: &[u8]) -> (Vec<i64>, Result<u64, Trap>) {
     let mut block = vec![Granule([0; 4]); layout.granules()];
     let thunks = Thunks { first: 0x4200_1000, shift: 3, count: module.callback_count() as u16 };
     let host = Recorder::default();
-    let instance = Instance::new(module, &mut block, thunks, &host).unwrap_or_else(|error| panic!("it does not load: {error}"));
+    let instance =
+        Instance::new(module, &mut block, thunks, &host).unwrap_or_else(|error| panic!("it does not load: {error}"));
     let mut shadow = vec![0; instance.layout().shadow_stack as usize / 4];
     let context = Context::new(&instance, &mut shadow, Stacks::Main, 4).expect("the main stack is free");
     let entry = instance.module().limits().entry.expect("there is an entry");

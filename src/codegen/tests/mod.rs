@@ -27,7 +27,8 @@ impl ImportContracts for Silent {
 }
 
 /// The header of an IR module for the target.
-pub const HEADER: &str = "target datalayout = \"e-m:e-p:32:32-i64:64-n32-S128\"\ntarget triple = \"riscv32-esp-unknown-elf\"\n";
+pub const HEADER: &str =
+    "target datalayout = \"e-m:e-p:32:32-i64:64-n32-S128\"\ntarget triple = \"riscv32-esp-unknown-elf\"\n";
 
 /// Translates IR text with `entry` as entry.
 pub fn translate(ir: &str, entry: &str, strip: bool) -> Result<Vec<u8>, Vec<Diagnostic>> {
@@ -38,7 +39,13 @@ pub fn translate(ir: &str, entry: &str, strip: bool) -> Result<Vec<u8>, Vec<Diag
 
 /// Runs clang.
 fn clang(arguments: &[&str], source: &Path, output: &Path) {
-    let status = Command::new("clang-22").args(arguments).arg(source).arg("-o").arg(output).status().expect("clang-22 is installed");
+    let status = Command::new("clang-22")
+        .args(arguments)
+        .arg(source)
+        .arg("-o")
+        .arg(output)
+        .status()
+        .expect("clang-22 is installed");
     assert!(status.success(), "clang-22 {arguments:?} {}", source.display());
 }
 

@@ -9,7 +9,8 @@ pub fn agrees(source: &str) {
     let expected = natively(folder.path(), source);
     assert!(!expected.is_empty(), "the program reports nothing");
     for level in ["-O0", "-Os", "-O2"] {
-        let module = translate(&compile(folder.path(), source, level), "app_main", false).unwrap_or_else(|all| panic!("{level}: {all:#?}\n{source}"));
+        let module = translate(&compile(folder.path(), source, level), "app_main", false)
+            .unwrap_or_else(|all| panic!("{level}: {all:#?}\n{source}"));
         let (reported, result) = run(&module);
         assert!(result.is_ok(), "{level}: {result:?}\n{source}");
         assert_eq!(reported, expected, "{level}\n{source}");
@@ -26,7 +27,9 @@ fn random_programs_agree_with_this_machine() {
 #[test]
 fn more_values_than_registers_survive_in_memory() {
     let names: Vec<String> = (0..90).map(|n| format!("v{n}")).collect();
-    let mut source = String::from("void out(long long);\nvolatile int seed = 3;\n__attribute__((noinline)) int next(int x) { return x * 7 + seed; }\n");
+    let mut source = String::from(
+        "void out(long long);\nvolatile int seed = 3;\n__attribute__((noinline)) int next(int x) { return x * 7 + seed; }\n",
+    );
     source.push_str("int app_main(void) {\n");
     for (n, name) in names.iter().enumerate() {
         source.push_str(&format!("int {name} = seed * {n} + 1; long long w{n} = (long long)seed << {};\n", n % 50));

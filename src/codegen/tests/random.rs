@@ -57,8 +57,24 @@ impl Generator {
     }
 
     fn constant(&mut self, (name, bits): (&str, u32)) -> String {
-        const INTERESTING: [u64; 16] =
-            [0, 1, 2, 3, 7, 31, 32, 127, 128, 255, 32767, 65535, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 0x1234_5678_9abc_def0];
+        const INTERESTING: [u64; 16] = [
+            0,
+            1,
+            2,
+            3,
+            7,
+            31,
+            32,
+            127,
+            128,
+            255,
+            32767,
+            65535,
+            0x7fff_ffff,
+            0x8000_0000,
+            0xffff_ffff,
+            0x1234_5678_9abc_def0,
+        ];
         let value = if self.below(4) == 0 { self.state } else { INTERESTING[self.below(16)] };
         format!("(({name}){}ULL)", value & (u64::MAX >> (64 - bits)))
     }
@@ -66,7 +82,11 @@ impl Generator {
     fn expression(&mut self, variables: &[String], depth: u32) -> String {
         if depth == 0 || self.below(8) == 0 {
             let kind = self.kind();
-            return if self.below(3) > 0 { variables[self.below(variables.len())].clone() } else { self.constant(kind) };
+            return if self.below(3) > 0 {
+                variables[self.below(variables.len())].clone()
+            } else {
+                self.constant(kind)
+            };
         }
         let (t, bits) = self.kind();
         let u = self.pick(&["unsigned", "unsigned long long", "unsigned char"]);
@@ -91,7 +111,8 @@ impl Generator {
             16 => format!("({t})(long long)((double)(int)({a}) * 0.5 - (float)(short)({b}))"),
             17 if self.functions > 0 => format!("({t})f{}({a}, {b})", self.below(self.functions)),
             18 => {
-                let (op, name) = (self.pick(&["add", "sub", "mul"]), self.pick(&["i32", "u32", "i64", "u64", "i16", "u8"]));
+                let (op, name) =
+                    (self.pick(&["add", "sub", "mul"]), self.pick(&["i32", "u32", "i64", "u64", "i16", "u8"]));
                 format!("{op}_{name}({a}, {b})")
             }
             _ => match self.below(8) {
@@ -118,23 +139,41 @@ impl Generator {
             let statement = match self.below(if depth > 0 { 11 } else { 7 }) {
                 0..=2 => format!("{target} = {value};"),
                 3 => format!("{}[({index}) & 7] = {value};", self.pick(&["words", "bytes", "longs", "halves"])),
-                4 => format!("records[({index}) & 3].{} = {value};", self.pick(&["a", "b", "c", "d", "e[1]", "f", "g", "h"])),
+                4 => format!(
+                    "records[({index}) & 3].{} = {value};",
+                    self.pick(&["a", "b", "c", "d", "e[1]", "f", "g", "h"])
+                ),
                 5 => format!("records[{}] = records[({index}) & 3];", self.below(4)),
                 6 => format!("mix({value});"),
-                7 => format!("if ({value}) {{ {} }} else {{ {} }}", self.statements(variables, depth - 1, 2), self.statements(variables, depth - 1, 2)),
+                7 => format!(
+                    "if ({value}) {{ {} }} else {{ {} }}",
+                    self.statements(variables, depth - 1, 2),
+                    self.statements(variables, depth - 1, 2)
+                ),
                 8 | 9 => {
                     self.loops += 1;
                     let name = format!("i{}", self.loops);
                     let (kind, end) = (self.pick(&["int", "unsigned char", "short", "unsigned"]), 2 + self.below(5));
                     let inner: Vec<String> = variables.iter().cloned().chain([name.clone()]).collect();
-                    format!("for ({kind} {name} = 0; {name} < {end}; {name}++) {{ {} }}", self.statements(&inner, depth - 1, 2))
+                    format!(
+                        "for ({kind} {name} = 0; {name} < {end}; {name}++) {{ {} }}",
+                        self.statements(&inner, depth - 1, 2)
+                    )
                 }
                 _ => {
-                    let (kind, spread) = (self.pick(&["unsigned char", "unsigned", "unsigned long long", "short"]), [1, 1, 13][self.below(3)]);
+                    let (kind, spread) = (
+                        self.pick(&["unsigned char", "unsigned", "unsigned long long", "short"]),
+                        [1, 1, 13][self.below(3)],
+                    );
                     let mut cases = String::new();
                     for case in 0..3 + self.below(6) {
                         let leave = self.pick(&["break;", "break;", ""]);
-                        let _ = write!(cases, "case {}: {} {leave} ", case * spread, self.statements(variables, depth - 1, 1));
+                        let _ = write!(
+                            cases,
+                            "case {}: {} {leave} ",
+                            case * spread,
+                            self.statements(variables, depth - 1, 1)
+                        );
                     }
                     format!("switch (({kind})(({value}) & 127)) {{ {cases} default: mix(1); }}")
                 }
@@ -160,7 +199,10 @@ impl Generator {
             let body = self.statements(&variables, 2, 7);
             let value = self.expression(&variables, 3);
             let attribute = self.pick(&["__attribute__((noinline))", ""]);
-            let _ = writeln!(source, "static {attribute} {result} f{function}({a} x, {b} y) {{ {locals} {body} mix(v0); mix(v1); mix(v2); mix(v3); return {value}; }}");
+            let _ = writeln!(
+                source,
+                "static {attribute} {result} f{function}({a} x, {b} y) {{ {locals} {body} mix(v0); mix(v1); mix(v2); mix(v3); return {value}; }}"
+            );
             self.functions += 1;
         }
         source.push_str("int app_main(void) {\n for (int i = 0; i < 8; i++) { words[i] = i * 1234567 - 3; bytes[i] = i * 37; longs[i] = i * 0x123456789abLL - 99; halves[i] = i * -2111; }\n");

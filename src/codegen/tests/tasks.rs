@@ -44,7 +44,8 @@ fn floating_point_is_updated_in_a_loop() {
         %m = atomicrmw umin ptr @f, i32 -1 seq_cst\n%xi = fmul float %x, 100.0\n%u = fptosi float %xi to i64\ncall void @out(i64 %u)\n\
         %yi = fmul double %y, 100.0\n%v = fptosi double %yi to i64\ncall void @out(i64 %v)\n%zi = fmul float %z, 100.0\n%w = fptosi float %zi to i64\n\
         call void @out(i64 %w)\n%j = add i32 %i, 1\n%c = icmp slt i32 %j, 2\nbr i1 %c, label %again, label %end\nend:\nret i32 0\n}";
-    let module = translate(&format!("{HEADER}{}", body.replace("i32 %n, i32 %a, i32 %b", "")), "app_main", false).expect("it is translated");
+    let module = translate(&format!("{HEADER}{}", body.replace("i32 %n, i32 %a, i32 %b", "")), "app_main", false)
+        .expect("it is translated");
     assert_eq!(run(&module).0, [250, 150, 375, 400, 100, 525]);
 }
 
@@ -122,8 +123,10 @@ fn thread_local_variables_start_as_they_were_declared() {
 fn imports(statement: &str) -> Vec<String> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let source = format!("unsigned app_main(void) {{ unsigned x = 5; {statement} return x; }}");
-    let module = translate(&super::compile(folder.path(), &source, "-Os"), "app_main", false).unwrap_or_else(|all| panic!("{statement}: {all:#?}"));
-    let mut names: Vec<String> = Module::parse(&module).expect("well-formed").imports().map(|import| import.name.to_owned()).collect();
+    let module = translate(&super::compile(folder.path(), &source, "-Os"), "app_main", false)
+        .unwrap_or_else(|all| panic!("{statement}: {all:#?}"));
+    let mut names: Vec<String> =
+        Module::parse(&module).expect("well-formed").imports().map(|import| import.name.to_owned()).collect();
     names.sort_unstable();
     names
 }
@@ -140,7 +143,9 @@ fn known_assembly_becomes_what_it_means() {
     ] {
         assert_eq!(imports(statement), nothing, "{statement}");
     }
-    for statement in ["__asm__ volatile(\"csrr %0, 0x7e2\" : \"=r\"(x));", "__asm__ volatile(\"rdcycle %0\" : \"=r\"(x));"] {
+    for statement in
+        ["__asm__ volatile(\"csrr %0, 0x7e2\" : \"=r\"(x));", "__asm__ volatile(\"rdcycle %0\" : \"=r\"(x));"]
+    {
         assert_eq!(imports(statement), ["esp_cpu_get_cycle_count"], "{statement}");
     }
     let masks = "__asm__ volatile(\"csrci mstatus, 8\" ::: \"memory\"); x++; __asm__ volatile(\"csrs mstatus, %0\" :: \"rK\"(8));";

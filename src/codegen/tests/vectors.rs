@@ -45,7 +45,10 @@ impl Program {
     fn function(&mut self, result: &str, ty: &str, body: &str, operands: &[(&str, &str)]) {
         let name = format!("f{}", self.functions);
         self.functions += 1;
-        let _ = writeln!(self.text, "define internal void @{name}({ty} %a, {ty} %b) noinline {{\n  {body}\n  store {result} %r, ptr @memory\n  ret void\n}}");
+        let _ = writeln!(
+            self.text,
+            "define internal void @{name}({ty} %a, {ty} %b) noinline {{\n  {body}\n  store {result} %r, ptr @memory\n  ret void\n}}"
+        );
         for (a, b) in operands {
             let _ = writeln!(self.main, "  call void @{name}({ty} {a}, {ty} {b})\n  call void @report()");
         }
@@ -69,22 +72,51 @@ fn vectors_of_integers_compute_element_by_element() {
         program.function("<4 x i32>", "<4 x i32>", &format!("%r = {op} <4 x i32> %a, %b"), &FOUR);
     }
     for op in ["shl", "lshr", "ashr"] {
-        program.function("<4 x i32>", "<4 x i32>", &format!("%s = and <4 x i32> %b, splat (i32 31)\n  %r = {op} <4 x i32> %a, %s"), &FOUR);
+        program.function(
+            "<4 x i32>",
+            "<4 x i32>",
+            &format!("%s = and <4 x i32> %b, splat (i32 31)\n  %r = {op} <4 x i32> %a, %s"),
+            &FOUR,
+        );
     }
     for predicate in ["eq", "ult", "sge"] {
-        let body = format!("%c = icmp {predicate} <4 x i32> %a, %b\n  %r = select <4 x i1> %c, <4 x i32> %a, <4 x i32> splat (i32 77)");
+        let body = format!(
+            "%c = icmp {predicate} <4 x i32> %a, %b\n  %r = select <4 x i1> %c, <4 x i32> %a, <4 x i32> splat (i32 77)"
+        );
         program.function("<4 x i32>", "<4 x i32>", &body, &FOUR);
-        program.function("i4", "<4 x i32>", &format!("%c = icmp {predicate} <4 x i32> %a, %b\n  %r = bitcast <4 x i1> %c to i4"), &FOUR);
+        program.function(
+            "i4",
+            "<4 x i32>",
+            &format!("%c = icmp {predicate} <4 x i32> %a, %b\n  %r = bitcast <4 x i1> %c to i4"),
+            &FOUR,
+        );
         program.function("<4 x i1>", "<4 x i32>", &format!("%r = icmp {predicate} <4 x i32> %a, %b"), &FOUR);
     }
-    for (cast, to) in [("trunc", "<4 x i8>"), ("zext", "<4 x i64>"), ("sext", "<4 x i48>"), ("trunc", "<4 x i1>"), ("sitofp", "<4 x float>"), ("uitofp", "<4 x double>")] {
-        program.function(to, "<4 x i32>", &format!("%s = add <4 x i32> %a, %b\n  %r = {cast} <4 x i32> %s to {to}"), &FOUR);
+    for (cast, to) in [
+        ("trunc", "<4 x i8>"),
+        ("zext", "<4 x i64>"),
+        ("sext", "<4 x i48>"),
+        ("trunc", "<4 x i1>"),
+        ("sitofp", "<4 x float>"),
+        ("uitofp", "<4 x double>"),
+    ] {
+        program.function(
+            to,
+            "<4 x i32>",
+            &format!("%s = add <4 x i32> %a, %b\n  %r = {cast} <4 x i32> %s to {to}"),
+            &FOUR,
+        );
     }
     for name in ["smin", "umax", "uadd.sat", "ssub.sat", "fshl"] {
         let third = if name == "fshl" { ", <4 x i32> splat (i32 9)" } else { "" };
         let parameter = if name == "fshl" { ", <4 x i32>" } else { "" };
         program.declare(&format!("declare <4 x i32> @llvm.{name}.v4i32(<4 x i32>, <4 x i32>{parameter})"));
-        program.function("<4 x i32>", "<4 x i32>", &format!("%r = call <4 x i32> @llvm.{name}.v4i32(<4 x i32> %a, <4 x i32> %b{third})"), &FOUR);
+        program.function(
+            "<4 x i32>",
+            "<4 x i32>",
+            &format!("%r = call <4 x i32> @llvm.{name}.v4i32(<4 x i32> %a, <4 x i32> %b{third})"),
+            &FOUR,
+        );
     }
     program.declare("declare <4 x i32> @llvm.abs.v4i32(<4 x i32>, i1)");
     program.function("<4 x i32>", "<4 x i32>", "%r = call <4 x i32> @llvm.abs.v4i32(<4 x i32> %a, i1 false)", &FOUR);
@@ -94,7 +126,12 @@ fn vectors_of_integers_compute_element_by_element() {
     program.function("<4 x i32>", "<4 x i32>", checked, &FOUR);
     for name in ["add", "mul", "and", "or", "xor", "smin", "smax", "umin", "umax"] {
         program.declare(&format!("declare i32 @llvm.vector.reduce.{name}.v4i32(<4 x i32>)"));
-        program.function("i32", "<4 x i32>", &format!("%s = xor <4 x i32> %a, %b\n  %r = call i32 @llvm.vector.reduce.{name}.v4i32(<4 x i32> %s)"), &FOUR);
+        program.function(
+            "i32",
+            "<4 x i32>",
+            &format!("%s = xor <4 x i32> %a, %b\n  %r = call i32 @llvm.vector.reduce.{name}.v4i32(<4 x i32> %s)"),
+            &FOUR,
+        );
     }
     program.agrees();
 }
@@ -102,7 +139,12 @@ fn vectors_of_integers_compute_element_by_element() {
 #[test]
 fn elements_of_vectors_move_where_the_indices_say() {
     let mut program = Program::new();
-    program.function("<4 x i32>", "<4 x i32>", "%r = shufflevector <4 x i32> %a, <4 x i32> %b, <4 x i32> <i32 3, i32 4, i32 1, i32 6>", &FOUR);
+    program.function(
+        "<4 x i32>",
+        "<4 x i32>",
+        "%r = shufflevector <4 x i32> %a, <4 x i32> %b, <4 x i32> <i32 3, i32 4, i32 1, i32 6>",
+        &FOUR,
+    );
     program.function("<8 x i32>", "<4 x i32>", "%r = shufflevector <4 x i32> %a, <4 x i32> %b, <8 x i32> <i32 0, i32 4, i32 1, i32 5, i32 2, i32 6, i32 3, i32 7>", &FOUR);
     let variable = "%i = extractelement <4 x i32> %b, i32 3\n  %j = and i32 %i, 3\n  %e = extractelement <4 x i32> %a, i32 %j\n  \
         %k = xor i32 %j, 1\n  %r = insertelement <4 x i32> %b, i32 %e, i32 %k";
@@ -113,7 +155,12 @@ fn elements_of_vectors_move_where_the_indices_say() {
     }
     program.function("<4 x i32>", "<4 x i32>", "%w = bitcast <4 x i32> %a to <8 x i16>\n  %x = bitcast <8 x i16> %w to <2 x i64>\n  %r = bitcast <2 x i64> %x to <4 x i32>", &FOUR);
     // Three elements take twelve bytes; the fourth word stays.
-    program.function("<3 x i32>", "<4 x i32>", "%r = shufflevector <4 x i32> %a, <4 x i32> %b, <3 x i32> <i32 5, i32 2, i32 0>", &FOUR);
+    program.function(
+        "<3 x i32>",
+        "<4 x i32>",
+        "%r = shufflevector <4 x i32> %a, <4 x i32> %b, <3 x i32> <i32 5, i32 2, i32 0>",
+        &FOUR,
+    );
     program.function("<4 x i32>", "<4 x i32>", "%l = load <8 x i1>, ptr @memory\n  %z = zext <8 x i1> %l to <8 x i32>\n  %s = shufflevector <8 x i32> %z, <8 x i32> poison, <4 x i32> <i32 0, i32 3, i32 5, i32 7>\n  %r = add <4 x i32> %s, %a", &FOUR);
     let looped = "br label %loop\nloop:\n  %i = phi i32 [ 0, %0 ], [ %j, %loop ]\n  %v = phi <4 x i32> [ %a, %0 ], [ %w, %loop ]\n  %w = add <4 x i32> %v, %b\n  \
         %j = add i32 %i, 1\n  %c = icmp ult i32 %j, 3\n  br i1 %c, label %loop, label %end\nend:\n  %d = icmp ugt i32 %j, 2\n  %r = select i1 %d, <4 x i32> %w, <4 x i32> %a";
@@ -124,31 +171,61 @@ fn elements_of_vectors_move_where_the_indices_say() {
 #[test]
 fn vectors_of_floats_compute_element_by_element() {
     let operands = [
-        ("<float 1.5, float -0.0, float 0x7FF8000000000000, float 3.0>", "<float 0.25, float 0.0, float 1.0, float -8.0>"),
-        ("<float 0x47EFFFFFE0000000, float 0x36A0000000000000, float -1.0, float 2.0>", "<float 2.0, float 0.5, float 0x7FF0000000000000, float 2.0>"),
+        (
+            "<float 1.5, float -0.0, float 0x7FF8000000000000, float 3.0>",
+            "<float 0.25, float 0.0, float 1.0, float -8.0>",
+        ),
+        (
+            "<float 0x47EFFFFFE0000000, float 0x36A0000000000000, float -1.0, float 2.0>",
+            "<float 2.0, float 0.5, float 0x7FF0000000000000, float 2.0>",
+        ),
     ];
     let mut program = Program::new();
     for op in ["fadd", "fsub", "fmul", "fdiv"] {
         // Which NaN comes out is not said.
-        let body = format!("%x = {op} <4 x float> %a, %b\n  %n = fcmp uno <4 x float> %x, %x\n  %r = select <4 x i1> %n, <4 x float> splat (float 9.0), <4 x float> %x");
+        let body = format!(
+            "%x = {op} <4 x float> %a, %b\n  %n = fcmp uno <4 x float> %x, %x\n  %r = select <4 x i1> %n, <4 x float> splat (float 9.0), <4 x float> %x"
+        );
         program.function("<4 x float>", "<4 x float>", &body, &operands);
     }
     for predicate in ["oeq", "one", "olt", "oge", "ord", "uno", "ueq", "ugt", "ule", "une"] {
-        program.function("<4 x i32>", "<4 x float>", &format!("%c = fcmp {predicate} <4 x float> %a, %b\n  %r = sext <4 x i1> %c to <4 x i32>"), &operands);
+        program.function(
+            "<4 x i32>",
+            "<4 x float>",
+            &format!("%c = fcmp {predicate} <4 x float> %a, %b\n  %r = sext <4 x i1> %c to <4 x i32>"),
+            &operands,
+        );
     }
     program.function("<4 x float>", "<4 x float>", "%r = fneg <4 x float> %a", &operands);
     program.declare("declare <4 x float> @llvm.copysign.v4f32(<4 x float>, <4 x float>)");
-    program.function("<4 x float>", "<4 x float>", "%r = call <4 x float> @llvm.copysign.v4f32(<4 x float> %a, <4 x float> %b)", &operands);
+    program.function(
+        "<4 x float>",
+        "<4 x float>",
+        "%r = call <4 x float> @llvm.copysign.v4f32(<4 x float> %a, <4 x float> %b)",
+        &operands,
+    );
     program.declare("declare <4 x i8> @llvm.fptosi.sat.v4i8.v4f32(<4 x float>)");
-    program.function("<4 x i8>", "<4 x float>", "%r = call <4 x i8> @llvm.fptosi.sat.v4i8.v4f32(<4 x float> %a)", &operands);
+    program.function(
+        "<4 x i8>",
+        "<4 x float>",
+        "%r = call <4 x i8> @llvm.fptosi.sat.v4i8.v4f32(<4 x float> %a)",
+        &operands,
+    );
     for name in ["minimum", "maximum"] {
         program.declare(&format!("declare <4 x float> @llvm.{name}.v4f32(<4 x float>, <4 x float>)"));
-        let body = format!("%x = call <4 x float> @llvm.{name}.v4f32(<4 x float> %a, <4 x float> %b)\n  %n = fcmp uno <4 x float> %x, %x\n  \
-            %r = select <4 x i1> %n, <4 x float> splat (float 9.0), <4 x float> %x");
+        let body = format!(
+            "%x = call <4 x float> @llvm.{name}.v4f32(<4 x float> %a, <4 x float> %b)\n  %n = fcmp uno <4 x float> %x, %x\n  \
+            %r = select <4 x i1> %n, <4 x float> splat (float 9.0), <4 x float> %x"
+        );
         program.function("<4 x float>", "<4 x float>", &body, &operands);
     }
     program.declare("declare float @llvm.vector.reduce.fadd.v4f32(float, <4 x float>)");
-    program.function("float", "<4 x float>", "%s = fmul <4 x float> %b, %b\n  %r = call float @llvm.vector.reduce.fadd.v4f32(float 1.0, <4 x float> %s)", &operands[..1]);
+    program.function(
+        "float",
+        "<4 x float>",
+        "%s = fmul <4 x float> %b, %b\n  %r = call float @llvm.vector.reduce.fadd.v4f32(float 1.0, <4 x float> %s)",
+        &operands[..1],
+    );
     program.agrees();
 }
 
@@ -188,7 +265,12 @@ fn wide_integers_compute_in_two_parts() {
         }
         for name in ["ctpop", "bitreverse"] {
             program.declare(&format!("declare {ty} @llvm.{name}.{ty}({ty})"));
-            program.function(&ty, &ty, &format!("%x = mul {ty} %a, %b\n  %r = call {ty} @llvm.{name}.{ty}({ty} %x)"), &operands);
+            program.function(
+                &ty,
+                &ty,
+                &format!("%x = mul {ty} %a, %b\n  %r = call {ty} @llvm.{name}.{ty}({ty} %x)"),
+                &operands,
+            );
         }
         for name in ["ctlz", "cttz", "abs"] {
             program.declare(&format!("declare {ty} @llvm.{name}.{ty}({ty}, i1)"));
@@ -197,7 +279,12 @@ fn wide_integers_compute_in_two_parts() {
         if bits == 128 {
             for name in ["fshl", "fshr"] {
                 program.declare(&format!("declare {ty} @llvm.{name}.{ty}({ty}, {ty}, {ty})"));
-                program.function(&ty, &ty, &format!("%r = call {ty} @llvm.{name}.{ty}({ty} %a, {ty} %b, {ty} %b)"), &operands);
+                program.function(
+                    &ty,
+                    &ty,
+                    &format!("%r = call {ty} @llvm.{name}.{ty}({ty} %a, {ty} %b, {ty} %b)"),
+                    &operands,
+                );
             }
         }
         program.function("i64", "i64", &format!("%x = sext i64 %a to {ty}\n  %y = sext i64 %b to {ty}\n  %z = mul {ty} %x, %y\n  %h = lshr {ty} %z, 1\n  %r = trunc {ty} %h to i64"), &operands[3..]);
@@ -207,10 +294,13 @@ fn wide_integers_compute_in_two_parts() {
 
 #[test]
 fn the_high_half_of_a_product_is_exact() {
-    let operands = [("-1", "-1"), ("-9223372036854775808", "3"), ("1311768467463790320", "-81985529216486896"), ("5", "7")];
+    let operands =
+        [("-1", "-1"), ("-9223372036854775808", "3"), ("1311768467463790320", "-81985529216486896"), ("5", "7")];
     let mut program = Program::new();
     for extension in ["zext", "sext"] {
-        let body = format!("%x = {extension} i64 %a to i128\n  %y = {extension} i64 %b to i128\n  %z = mul i128 %x, %y\n  %h = lshr i128 %z, 64\n  %r = trunc i128 %h to i64");
+        let body = format!(
+            "%x = {extension} i64 %a to i128\n  %y = {extension} i64 %b to i128\n  %z = mul i128 %x, %y\n  %h = lshr i128 %z, 64\n  %r = trunc i128 %h to i64"
+        );
         program.function("i64", "i64", &body, &operands);
     }
     program.agrees();

@@ -7,8 +7,18 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// Values that each function is called with.
-const INPUTS: [u64; 10] =
-    [0, 1, u64::MAX, 0x8000_0000_0000_0000, 0x7fff_ffff_ffff_ffff, 0x1_0000_0000, 0x8000_0000, 0x1234_5678_9abc_def0, 0xaaaa_5555_aaaa_5555, 77];
+const INPUTS: [u64; 10] = [
+    0,
+    1,
+    u64::MAX,
+    0x8000_0000_0000_0000,
+    0x7fff_ffff_ffff_ffff,
+    0x1_0000_0000,
+    0x8000_0000,
+    0x1234_5678_9abc_def0,
+    0xaaaa_5555_aaaa_5555,
+    77,
+];
 
 /// A function `f` of two 64-bit integers under construction; every value it computes is reported through `out`.
 struct Builder {
@@ -141,7 +151,11 @@ impl Builder {
             }
             10 => {
                 let name = self.pick(&["sadd", "uadd", "ssub", "usub", "smul", "umul"]);
-                let both = self.intrinsic(&format!("{{{ty}, i1}}"), &format!("llvm.{name}.with.overflow.{ty}"), &[(&ty, &a), (&ty, &b)]);
+                let both = self.intrinsic(
+                    &format!("{{{ty}, i1}}"),
+                    &format!("llvm.{name}.with.overflow.{ty}"),
+                    &[(&ty, &a), (&ty, &b)],
+                );
                 let flag = self.emit(&format!("extractvalue {{{ty}, i1}} {both}, 1"));
                 self.values.push((flag, 1));
                 (self.emit(&format!("extractvalue {{{ty}, i1}} {both}, 0")), bits)
@@ -149,7 +163,11 @@ impl Builder {
             11 => {
                 let name = self.pick(&["ctpop", "ctlz", "cttz", "abs", "bitreverse"]);
                 let flag = [("i1", "false")];
-                let arguments = [&[(ty.as_str(), a.as_str())][..], if matches!(name, "ctpop" | "bitreverse") { &[] } else { &flag[..] }].concat();
+                let arguments = [
+                    &[(ty.as_str(), a.as_str())][..],
+                    if matches!(name, "ctpop" | "bitreverse") { &[] } else { &flag[..] },
+                ]
+                .concat();
                 (self.intrinsic(&ty, &format!("llvm.{name}.{ty}"), &arguments), bits)
             }
             12 => {
@@ -159,23 +177,38 @@ impl Builder {
             }
             13 if bits % 16 == 0 => (self.intrinsic(&ty, &format!("llvm.bswap.{ty}"), &[(&ty, &a)]), bits),
             14 => {
-                let (op, float, width) = (self.pick(&["sitofp", "uitofp"]), self.pick(&["float", "double"]), self.below(64) + 1);
+                let (op, float, width) =
+                    (self.pick(&["sitofp", "uitofp"]), self.pick(&["float", "double"]), self.below(64) + 1);
                 let number = self.emit(&format!("{op} {ty} {a} to {float}"));
                 let kind = if float == "float" { "f32" } else { "f64" };
                 let name = self.pick(&["fptosi.sat", "fptoui.sat"]);
-                (self.intrinsic(&format!("i{width}"), &format!("llvm.{name}.i{width}.{kind}"), &[(float, &number)]), width)
+                (
+                    self.intrinsic(&format!("i{width}"), &format!("llvm.{name}.i{width}.{kind}"), &[(float, &number)]),
+                    width,
+                )
             }
             15 => {
                 let (name, width) = (self.pick(&["scmp", "ucmp"]), self.below(63) + 2);
-                (self.intrinsic(&format!("i{width}"), &format!("llvm.{name}.i{width}.{ty}"), &[(&ty, &a), (&ty, &b)]), width)
+                (
+                    self.intrinsic(
+                        &format!("i{width}"),
+                        &format!("llvm.{name}.i{width}.{ty}"),
+                        &[(&ty, &a), (&ty, &b)],
+                    ),
+                    width,
+                )
             }
             _ => {
                 // The neighbours of the bytes that are written must stay.
                 let place = self.emit(&format!("getelementptr i8, ptr @memory, i32 {}", self.state % 5));
-                let _ = writeln!(self.text, "  store i64 -1, ptr @memory, align 1\n  store i64 -1, ptr getelementptr (i8, ptr @memory, i32 8), align 1");
+                let _ = writeln!(
+                    self.text,
+                    "  store i64 -1, ptr @memory, align 1\n  store i64 -1, ptr getelementptr (i8, ptr @memory, i32 8), align 1"
+                );
                 let _ = writeln!(self.text, "  store {ty} {a}, ptr {place}, align 1");
                 for half in [0, 8] {
-                    let word = self.emit(&format!("load i64, ptr getelementptr (i8, ptr @memory, i32 {half}), align 1"));
+                    let word =
+                        self.emit(&format!("load i64, ptr getelementptr (i8, ptr @memory, i32 {half}), align 1"));
                     self.values.push((word, 64));
                 }
                 (self.emit(&format!("load {ty}, ptr {place}, align 1")), bits)
@@ -198,7 +231,10 @@ impl Builder {
             };
             let _ = writeln!(self.text, "  call void @out(i64 {extended})");
         }
-        (format!("define internal void @{name}(i64 %x, i64 %y) noinline {{\n{}  ret void\n}}\n", self.text), self.declarations)
+        (
+            format!("define internal void @{name}(i64 %x, i64 %y) noinline {{\n{}  ret void\n}}\n", self.text),
+            self.declarations,
+        )
     }
 }
 
@@ -210,11 +246,18 @@ fn program(functions: impl IntoIterator<Item = (Builder, Vec<u32>)>, steps: u32)
         ir.push_str(&text);
         declarations.extend(own);
         for (index, x) in INPUTS.iter().enumerate() {
-            let _ = writeln!(main, "  call void @f{number}(i64 {}, i64 {})", *x as i64, INPUTS[(index * 7 + 3) % INPUTS.len()] as i64);
+            let _ = writeln!(
+                main,
+                "  call void @f{number}(i64 {}, i64 {})",
+                *x as i64,
+                INPUTS[(index * 7 + 3) % INPUTS.len()] as i64
+            );
         }
     }
     let declarations = Vec::from_iter(declarations).join("\n");
-    format!("@memory = internal global [16 x i8] zeroinitializer\ndeclare void @out(i64)\n{declarations}\n{ir}define i32 @app_main() {{\n{main}  ret i32 0\n}}\n")
+    format!(
+        "@memory = internal global [16 x i8] zeroinitializer\ndeclare void @out(i64)\n{declarations}\n{ir}define i32 @app_main() {{\n{main}  ret i32 0\n}}\n"
+    )
 }
 
 fn mask(bits: u32) -> u64 {
@@ -229,7 +272,13 @@ pub fn agrees(ir: &str) {
     let (reported, result) = run(&module);
     assert!(result.is_ok(), "{result:?}\n{ir}");
     let first = reported.iter().zip(&expected).position(|(ours, theirs)| ours != theirs);
-    assert!(reported == expected, "report {first:?} of {}: {:?}, expected {:?}\n{ir}", expected.len(), first.map(|at| reported[at]), first.map(|at| expected[at]));
+    assert!(
+        reported == expected,
+        "report {first:?} of {}: {:?}, expected {:?}\n{ir}",
+        expected.len(),
+        first.map(|at| reported[at]),
+        first.map(|at| expected[at])
+    );
 }
 
 #[test]

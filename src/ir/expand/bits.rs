@@ -32,8 +32,12 @@ impl Expander<'_> {
                 let integer = self.int(bits.min(LOW_BITS));
                 let as_integer = match self.types.get(ty) {
                     Type::Int(_) => operand.clone(),
-                    Type::Pointer => self.emit(integer, InstructionKind::Cast { op: CastOp::PtrToInt, operand: operand.clone() }),
-                    Type::Float | Type::Double => self.emit(integer, InstructionKind::Cast { op: CastOp::Bitcast, operand: operand.clone() }),
+                    Type::Pointer => {
+                        self.emit(integer, InstructionKind::Cast { op: CastOp::PtrToInt, operand: operand.clone() })
+                    }
+                    Type::Float | Type::Double => {
+                        self.emit(integer, InstructionKind::Cast { op: CastOp::Bitcast, operand: operand.clone() })
+                    }
                     _ => return Err(super::wide("a bit cast", bits)),
                 };
                 return Ok(vec![(as_integer, bits)]);
@@ -57,7 +61,9 @@ impl Expander<'_> {
     /// The value of type `ty` whose bits start at `position`, which moves behind them.
     fn from_bits(&mut self, ty: TypeId, scalars: &[(Operand, u32)], position: &mut u32) -> Expanded<Operand> {
         match self.shape(ty) {
-            Shape::Vector { element, count } => self.lanes(ty, count, |this, _| this.from_bits(element, scalars, position)),
+            Shape::Vector { element, count } => {
+                self.lanes(ty, count, |this, _| this.from_bits(element, scalars, position))
+            }
             Shape::Wide { bits } => {
                 let (low, high) = (self.int(LOW_BITS), self.int(bits - LOW_BITS));
                 let parts = vec![self.from_bits(low, scalars, position)?, self.from_bits(high, scalars, position)?];
@@ -69,8 +75,12 @@ impl Expander<'_> {
                 *position += bits;
                 match self.types.get(ty) {
                     Type::Int(_) => Ok(integer),
-                    Type::Pointer => Ok(self.emit(ty, InstructionKind::Cast { op: CastOp::IntToPtr, operand: integer })),
-                    Type::Float | Type::Double => Ok(self.emit(ty, InstructionKind::Cast { op: CastOp::Bitcast, operand: integer })),
+                    Type::Pointer => {
+                        Ok(self.emit(ty, InstructionKind::Cast { op: CastOp::IntToPtr, operand: integer }))
+                    }
+                    Type::Float | Type::Double => {
+                        Ok(self.emit(ty, InstructionKind::Cast { op: CastOp::Bitcast, operand: integer }))
+                    }
                     _ => Err(super::wide("a bit cast", bits)),
                 }
             }

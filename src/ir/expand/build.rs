@@ -6,7 +6,9 @@ use super::{Expanded, Expander, LOW_BITS, Shape};
 use crate::ir::attributes::{FunctionAttributes, ParameterAttributes};
 use crate::ir::constant::{Constant, ConstantKind};
 use crate::ir::function::ValueId;
-use crate::ir::instruction::{Argument, BinaryOp, Call, Callee, CastOp, Instruction, InstructionKind, IntPredicate, Operand};
+use crate::ir::instruction::{
+    Argument, BinaryOp, Call, Callee, CastOp, Instruction, InstructionKind, IntPredicate, Operand,
+};
 use crate::ir::types::{FunctionType, Layout, Type, TypeId, TypeTable};
 
 /// An integer type of 1 to 64 bits, laid out as the data layout of riscv32 says.
@@ -68,14 +70,19 @@ impl Expander<'_> {
     /// An integer of at most 64 bits.
     pub(super) fn number(&mut self, bits: u32, value: u64) -> Operand {
         let ty = self.int(bits);
-        Operand::Constant(Constant { ty, kind: ConstantKind::Int(u128::from(value & (u64::MAX >> (64 - bits.clamp(1, 64))))) })
+        Operand::Constant(Constant {
+            ty,
+            kind: ConstantKind::Int(u128::from(value & (u64::MAX >> (64 - bits.clamp(1, 64))))),
+        })
     }
 
     /// Part `index` of an aggregate.
     pub(super) fn part(&mut self, operand: &Operand, index: u32) -> Operand {
         let Some((ty, _)) = self.types.part(self.type_of(operand), index) else { return operand.clone() };
         let constant = match operand {
-            Operand::Value(_) => return self.emit(ty, InstructionKind::ExtractValue { aggregate: operand.clone(), path: vec![index] }),
+            Operand::Value(_) => {
+                return self.emit(ty, InstructionKind::ExtractValue { aggregate: operand.clone(), path: vec![index] });
+            }
             Operand::Constant(constant) => constant,
         };
         let kind = match &constant.kind {
@@ -114,7 +121,12 @@ impl Expander<'_> {
     }
 
     /// The vector whose elements `each` gives.
-    pub(super) fn lanes(&mut self, ty: TypeId, count: u32, mut each: impl FnMut(&mut Self, u32) -> Expanded<Operand>) -> Expanded<Operand> {
+    pub(super) fn lanes(
+        &mut self,
+        ty: TypeId,
+        count: u32,
+        mut each: impl FnMut(&mut Self, u32) -> Expanded<Operand>,
+    ) -> Expanded<Operand> {
         let mut parts = Vec::with_capacity(count as usize);
         for lane in 0..count {
             parts.push(each(self, lane)?);
@@ -150,7 +162,8 @@ impl Expander<'_> {
 
     /// `lhs op rhs` of scalars, without those that change nothing.
     pub(super) fn binary(&mut self, op: BinaryOp, lhs: &Operand, rhs: &Operand) -> Operand {
-        let zero = |operand: &Operand| matches!(operand, Operand::Constant(Constant { kind: ConstantKind::Int(0), .. }));
+        let zero =
+            |operand: &Operand| matches!(operand, Operand::Constant(Constant { kind: ConstantKind::Int(0), .. }));
         match op {
             BinaryOp::Add | BinaryOp::Or | BinaryOp::Xor if zero(rhs) => lhs.clone(),
             BinaryOp::Add | BinaryOp::Or | BinaryOp::Xor if zero(lhs) => rhs.clone(),
@@ -205,7 +218,9 @@ impl Expander<'_> {
         let parameters: Vec<TypeId> = arguments.iter().map(|argument| self.type_of(argument)).collect();
         let ty = FunctionType { result, parameters, variadic: false };
         let type_id = self.types.intern(Type::Function(ty.clone()), Layout { size: 0, store_size: 0, align: 1 });
-        let arguments = arguments.iter().map(|operand| Argument { operand: operand.clone(), attributes: ParameterAttributes::default() });
+        let arguments = arguments
+            .iter()
+            .map(|operand| Argument { operand: operand.clone(), attributes: ParameterAttributes::default() });
         Call {
             callee: Callee::Intrinsic { name: name.to_owned(), overloads: vec![result] },
             ty,

@@ -8,9 +8,16 @@ use crate::ir::types::TypeId;
 
 impl Expander<'_> {
     /// The value of such an intrinsic, `None` for any other.
-    pub(super) fn float_intrinsic(&mut self, ty: TypeId, name: &str, arguments: &[Operand]) -> Expanded<Option<Operand>> {
+    pub(super) fn float_intrinsic(
+        &mut self,
+        ty: TypeId,
+        name: &str,
+        arguments: &[Operand],
+    ) -> Expanded<Option<Operand>> {
         match (name, arguments) {
-            ("llvm.minimum" | "llvm.maximum" | "llvm.minimumnum" | "llvm.maximumnum", [a, b]) => Ok(Some(self.ordered_extreme(ty, name, a, b))),
+            ("llvm.minimum" | "llvm.maximum" | "llvm.minimumnum" | "llvm.maximumnum", [a, b]) => {
+                Ok(Some(self.ordered_extreme(ty, name, a, b)))
+            }
             ("llvm.lround" | "llvm.llround", [a]) => self.rounded(ty, "llvm.round", a).map(Some),
             ("llvm.lrint" | "llvm.llrint", [a]) => self.rounded(ty, "llvm.rint", a).map(Some),
             _ => Ok(None),
@@ -21,7 +28,14 @@ impl Expander<'_> {
     pub(super) fn is_float_intrinsic(name: &str) -> bool {
         matches!(
             name,
-            "llvm.minimum" | "llvm.maximum" | "llvm.minimumnum" | "llvm.maximumnum" | "llvm.lround" | "llvm.llround" | "llvm.lrint" | "llvm.llrint"
+            "llvm.minimum"
+                | "llvm.maximum"
+                | "llvm.minimumnum"
+                | "llvm.maximumnum"
+                | "llvm.lround"
+                | "llvm.llround"
+                | "llvm.lrint"
+                | "llvm.llrint"
         )
     }
 
@@ -35,7 +49,8 @@ impl Expander<'_> {
     /// The lesser or greater, where −0 is less than +0. A NaN wins in `minimum` and loses in `minimumnum`.
     fn ordered_extreme(&mut self, ty: TypeId, name: &str, a: &Operand, b: &Operand) -> Operand {
         let least = name.starts_with("llvm.minimum");
-        let (less, greater) = (self.float_compare(FloatPredicate::Olt, a, b), self.float_compare(FloatPredicate::Ogt, a, b));
+        let (less, greater) =
+            (self.float_compare(FloatPredicate::Olt, a, b), self.float_compare(FloatPredicate::Ogt, a, b));
         // Equal numbers differ at most in the sign of zero: the bits of both together have it, or have it not.
         let bits = self.bits(ty);
         let (x, y) = (self.reinterpret(bits, a), self.reinterpret(bits, b));

@@ -9,7 +9,9 @@ use crate::ir::types::{Layout, Type, TypeId};
 impl Expander<'_> {
     /// A call of an intrinsic with a result.
     pub(super) fn intrinsic(&mut self, ty: TypeId, call: Call) -> Expanded<Operand> {
-        let Callee::Intrinsic { name, .. } = &call.callee else { return Ok(self.emit(ty, InstructionKind::Call(Box::new(call)))) };
+        let Callee::Intrinsic { name, .. } = &call.callee else {
+            return Ok(self.emit(ty, InstructionKind::Call(Box::new(call))));
+        };
         let name = name.clone();
         let arguments: Vec<Operand> = call.arguments.iter().map(|argument| argument.operand.clone()).collect();
         let shapes: Vec<Shape> = arguments.iter().map(|argument| self.shape(self.type_of(argument))).collect();
@@ -40,7 +42,8 @@ impl Expander<'_> {
 
     /// The intrinsic on each element; arguments that are no vectors are the same for all.
     fn lane_calls(&mut self, ty: TypeId, count: u32, name: &str, arguments: &[Operand]) -> Expanded<Operand> {
-        let fits = |this: &Self, ty: TypeId| matches!(this.shape(ty), Shape::Vector { count: other, .. } if other == count);
+        let fits =
+            |this: &Self, ty: TypeId| matches!(this.shape(ty), Shape::Vector { count: other, .. } if other == count);
         let results: Vec<TypeId> = match self.types.get(ty) {
             Type::Vector { .. } => vec![ty],
             Type::Struct { fields, .. } => fields.clone(),
@@ -50,7 +53,12 @@ impl Expander<'_> {
             let ty = self.type_of(argument);
             self.shape(ty) != Shape::Scalar && !fits(self, ty)
         });
-        if uneven || results.is_empty() || !results.iter().all(|result| fits(self, *result)) || name.starts_with("llvm.vector.") || name.starts_with("llvm.masked.") {
+        if uneven
+            || results.is_empty()
+            || !results.iter().all(|result| fits(self, *result))
+            || name.starts_with("llvm.vector.")
+            || name.starts_with("llvm.masked.")
+        {
             return Err(unknown(name));
         }
         let elements: Vec<TypeId> = results.iter().map(|result| self.element(*result)).collect();
@@ -89,11 +97,17 @@ impl Expander<'_> {
         let layout = self.types.layout(value);
         let (offset, align) = (layout.size, layout.align);
         let size = (offset + 1).next_multiple_of(align.max(1));
-        self.types.intern(Type::Struct { fields: vec![value, flag], offsets: vec![0, offset] }, Layout { size, store_size: size, align })
+        self.types.intern(
+            Type::Struct { fields: vec![value, flag], offsets: vec![0, offset] },
+            Layout { size, store_size: size, align },
+        )
     }
 }
 
 /// The refusal of an intrinsic on vectors.
 fn unknown(name: &str) -> Unexpandable {
-    Unexpandable { what: format!("the intrinsic `{name}` on vectors is not supported"), help: "write it as a loop over the elements" }
+    Unexpandable {
+        what: format!("the intrinsic `{name}` on vectors is not supported"),
+        help: "write it as a loop over the elements",
+    }
 }

@@ -159,7 +159,9 @@ impl Expander<'_> {
             K::Load { .. } => self.load(ty, kind),
             K::Call(call) if matches!(call.callee, Callee::Intrinsic { .. }) => self.intrinsic(ty, *call),
             // What only moves a value; an aggregate is moved part by part by whoever comes next.
-            K::Freeze { .. } | K::ExtractValue { .. } | K::InsertValue { .. } | K::Call(_) | K::Alloca { .. } => Ok(self.emit(ty, kind)),
+            K::Freeze { .. } | K::ExtractValue { .. } | K::InsertValue { .. } | K::Call(_) | K::Alloca { .. } => {
+                Ok(self.emit(ty, kind))
+            }
             other => {
                 self.refuse_parts(&other)?;
                 Ok(self.emit(ty, other))
@@ -176,7 +178,8 @@ impl Expander<'_> {
         kind.for_each_operand(|operand| {
             if self.shape(self.type_of(operand)) != Shape::Scalar {
                 refused = Err(Unexpandable {
-                    what: "an address, an atomic access or a jump by a vector or an integer of more than 64 bits".to_owned(),
+                    what: "an address, an atomic access or a jump by a vector or an integer of more than 64 bits"
+                        .to_owned(),
                     help: "do it with each element, or with an integer of at most 64 bits",
                 });
             }

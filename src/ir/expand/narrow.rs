@@ -10,8 +10,16 @@ use crate::ir::types::{Layout, TypeId};
 fn is_listed(name: &str) -> bool {
     matches!(
         name,
-        "llvm.fshl" | "llvm.fshr" | "llvm.fptosi.sat" | "llvm.fptoui.sat" | "llvm.sadd.sat" | "llvm.uadd.sat" | "llvm.ssub.sat" | "llvm.usub.sat"
-            | "llvm.sshl.sat" | "llvm.ushl.sat"
+        "llvm.fshl"
+            | "llvm.fshr"
+            | "llvm.fptosi.sat"
+            | "llvm.fptoui.sat"
+            | "llvm.sadd.sat"
+            | "llvm.uadd.sat"
+            | "llvm.ssub.sat"
+            | "llvm.usub.sat"
+            | "llvm.sshl.sat"
+            | "llvm.ushl.sat"
     ) || name.ends_with(".with.overflow")
 }
 
@@ -23,7 +31,12 @@ impl Expander<'_> {
     }
 
     /// The value of an intrinsic of an odd width; `None` for what needs no help.
-    pub(super) fn narrow_intrinsic(&mut self, ty: TypeId, name: &str, arguments: &[Operand]) -> Expanded<Option<Operand>> {
+    pub(super) fn narrow_intrinsic(
+        &mut self,
+        ty: TypeId,
+        name: &str,
+        arguments: &[Operand],
+    ) -> Expanded<Option<Operand>> {
         if !is_listed(name) {
             return Ok(None);
         }
@@ -105,13 +118,15 @@ impl Expander<'_> {
             (_, BinaryOp::Mul) => wide_type(self.types, 2 * LOW_BITS, Layout { size: 16, store_size: 16, align: 16 }),
             _ => self.int(LOW_BITS),
         };
-        let (wide_a, wide_b) = (self.cast(exact_type, extension, a.clone())?, self.cast(exact_type, extension, b.clone())?);
+        let (wide_a, wide_b) =
+            (self.cast(exact_type, extension, a.clone())?, self.cast(exact_type, extension, b.clone())?);
         let exact = self.operation(exact_type, InstructionKind::Binary { op, lhs: wide_a, rhs: wide_b })?;
         let narrow = self.int(bits);
         let value = self.cast(narrow, CastOp::Trunc, exact.clone())?;
         let again = self.cast(exact_type, extension, value.clone())?;
         let flag = self.int(1);
-        let overflow = self.operation(flag, InstructionKind::Compare { predicate: IntPredicate::Ne, lhs: exact, rhs: again })?;
+        let overflow =
+            self.operation(flag, InstructionKind::Compare { predicate: IntPredicate::Ne, lhs: exact, rhs: again })?;
         Ok((value, overflow))
     }
 

@@ -119,7 +119,12 @@ impl Expander<'_> {
         let (mut value, vector, rest) = match arguments {
             [start, vector] => (start.clone(), vector.clone(), 0),
             [vector] => (self.part(vector, 0), vector.clone(), 1),
-            _ => return Err(Unexpandable { what: "a vector reduction without a vector".to_owned(), help: "pass IR that a compiler made" }),
+            _ => {
+                return Err(Unexpandable {
+                    what: "a vector reduction without a vector".to_owned(),
+                    help: "pass IR that a compiler made",
+                });
+            }
         };
         for lane in rest..self.count(&vector) {
             let part = self.part(&vector, lane);

@@ -10,7 +10,14 @@ use crate::ir::types::TypeId;
 
 impl Expander<'_> {
     /// `lhs op rhs`, of type `ty` and `bits` bits.
-    pub(super) fn wide_binary(&mut self, bits: u32, ty: TypeId, op: BinaryOp, lhs: &Operand, rhs: &Operand) -> Expanded<Operand> {
+    pub(super) fn wide_binary(
+        &mut self,
+        bits: u32,
+        ty: TypeId,
+        op: BinaryOp,
+        lhs: &Operand,
+        rhs: &Operand,
+    ) -> Expanded<Operand> {
         let rest = bits - LOW_BITS;
         let (low, high) = match op {
             BinaryOp::And | BinaryOp::Or | BinaryOp::Xor => {
@@ -37,17 +44,28 @@ impl Expander<'_> {
                 let by = self.part(rhs, 0);
                 self.wide_shift(rest, op, lhs, &by)?
             }
-            BinaryOp::UDiv | BinaryOp::URem | BinaryOp::SDiv | BinaryOp::SRem => return self.wide_quotient(bits, ty, op, lhs, rhs),
+            BinaryOp::UDiv | BinaryOp::URem | BinaryOp::SDiv | BinaryOp::SRem => {
+                return self.wide_quotient(bits, ty, op, lhs, rhs);
+            }
             _ => return Err(wide("an operation", bits)),
         };
         Ok(self.gather(ty, vec![low, high]))
     }
 
     /// A division by a power of two or its negative; all others are loops already.
-    fn wide_quotient(&mut self, bits: u32, ty: TypeId, op: BinaryOp, lhs: &Operand, rhs: &Operand) -> Expanded<Operand> {
+    fn wide_quotient(
+        &mut self,
+        bits: u32,
+        ty: TypeId,
+        op: BinaryOp,
+        lhs: &Operand,
+        rhs: &Operand,
+    ) -> Expanded<Operand> {
         let unsigned = match rhs {
             Operand::Constant(Constant { kind: ConstantKind::Aggregate(parts), .. }) => match parts.as_slice() {
-                [Constant { kind: ConstantKind::Int(low), .. }, Constant { kind: ConstantKind::Int(high), .. }] => low | high << LOW_BITS,
+                [Constant { kind: ConstantKind::Int(low), .. }, Constant { kind: ConstantKind::Int(high), .. }] => {
+                    low | high << LOW_BITS
+                }
                 _ => 0,
             },
             _ => 0,
@@ -60,7 +78,8 @@ impl Expander<'_> {
             return Err(wide("a division", bits));
         }
         let number = |this: &mut Self, value: u128| {
-            let parts = vec![this.number(LOW_BITS, value as u64), this.number(bits - LOW_BITS, (value >> LOW_BITS) as u64)];
+            let parts =
+                vec![this.number(LOW_BITS, value as u64), this.number(bits - LOW_BITS, (value >> LOW_BITS) as u64)];
             this.gather(ty, parts)
         };
         let (low_bits, by) = (number(self, divisor - 1), number(self, power.into()));
@@ -100,9 +119,16 @@ impl Expander<'_> {
     }
 
     /// A shift by `by` (64 bits), which is less than the width. The high part is shifted as 64 bits.
-    pub(super) fn wide_shift(&mut self, rest: u32, op: BinaryOp, operand: &Operand, by: &Operand) -> Expanded<(Operand, Operand)> {
+    pub(super) fn wide_shift(
+        &mut self,
+        rest: u32,
+        op: BinaryOp,
+        operand: &Operand,
+        by: &Operand,
+    ) -> Expanded<(Operand, Operand)> {
         let (low, high) = self.halves(operand);
-        let high = self.resize(&high, LOW_BITS, if op == BinaryOp::AShr { CastOp::SignExtend } else { CastOp::ZeroExtend });
+        let high =
+            self.resize(&high, LOW_BITS, if op == BinaryOp::AShr { CastOp::SignExtend } else { CastOp::ZeroExtend });
         let known = match by {
             Operand::Constant(Constant { kind: ConstantKind::Int(number), .. }) => Some(*number as u64),
             _ => None,
@@ -123,7 +149,8 @@ impl Expander<'_> {
             }
             Some(number) => {
                 let number = number.min(u64::from(2 * LOW_BITS - 1));
-                let filling = if op == BinaryOp::AShr { self.binary_number(op, &high, 63) } else { self.number(LOW_BITS, 0) };
+                let filling =
+                    if op == BinaryOp::AShr { self.binary_number(op, &high, 63) } else { self.number(LOW_BITS, 0) };
                 match number.checked_sub(LOW_BITS.into()) {
                     Some(beyond) => (self.binary_number(op, &high, beyond), filling),
                     None => {
@@ -139,7 +166,13 @@ impl Expander<'_> {
     }
 
     /// The same by an unknown distance: both the result for less than 64 and the one for more are made of shifts modulo 64.
-    fn variable_shift(&mut self, op: BinaryOp, low: &Operand, high: &Operand, by: &Operand) -> Expanded<(Operand, Operand)> {
+    fn variable_shift(
+        &mut self,
+        op: BinaryOp,
+        low: &Operand,
+        high: &Operand,
+        by: &Operand,
+    ) -> Expanded<(Operand, Operand)> {
         let ty = self.int(LOW_BITS);
         let within = self.binary_number(BinaryOp::And, by, 63);
         let limit = self.number(LOW_BITS, 63);
@@ -201,7 +234,8 @@ impl Expander<'_> {
                 } else {
                     operand.clone()
                 };
-                let low = self.resize(&number, LOW_BITS, if op == CastOp::SignExtend { op } else { CastOp::ZeroExtend });
+                let low =
+                    self.resize(&number, LOW_BITS, if op == CastOp::SignExtend { op } else { CastOp::ZeroExtend });
                 let high = if op == CastOp::SignExtend {
                     let sign = self.binary_number(BinaryOp::AShr, &low, 63);
                     self.resize(&sign, after - LOW_BITS, op)

@@ -8,7 +8,13 @@ use crate::ir::types::TypeId;
 
 impl Expander<'_> {
     /// `name(arguments)`, of which some have `bits` bits; the result is of type `ty`.
-    pub(super) fn wide_intrinsic(&mut self, bits: u32, ty: TypeId, name: &str, arguments: &[Operand]) -> Expanded<Operand> {
+    pub(super) fn wide_intrinsic(
+        &mut self,
+        bits: u32,
+        ty: TypeId,
+        name: &str,
+        arguments: &[Operand],
+    ) -> Expanded<Operand> {
         let rest = bits - LOW_BITS;
         let refusal = || wide(&format!("the intrinsic {name}"), bits);
         let predicate = match name {
@@ -57,7 +63,10 @@ impl Expander<'_> {
                     surplus => {
                         let low = self.binary_number(BinaryOp::LShr, &new_low, surplus);
                         let carried = self.binary_number(BinaryOp::Shl, &new_high, u64::from(LOW_BITS) - surplus);
-                        (self.binary(BinaryOp::Or, &low, &carried), self.binary_number(BinaryOp::LShr, &new_high, surplus))
+                        (
+                            self.binary(BinaryOp::Or, &low, &carried),
+                            self.binary_number(BinaryOp::LShr, &new_high, surplus),
+                        )
                     }
                 };
                 let new_high = self.resize(&new_high, rest, CastOp::ZeroExtend);
@@ -77,7 +86,13 @@ impl Expander<'_> {
                 let rest_of_it = self.shifted(ty, rest, away, &once, &other_by)?;
                 self.wide_binary(bits, ty, BinaryOp::Or, &kept, &rest_of_it)
             }
-            ("llvm.uadd.with.overflow" | "llvm.usub.with.overflow" | "llvm.sadd.with.overflow" | "llvm.ssub.with.overflow", [a, b]) => {
+            (
+                "llvm.uadd.with.overflow"
+                | "llvm.usub.with.overflow"
+                | "llvm.sadd.with.overflow"
+                | "llvm.ssub.with.overflow",
+                [a, b],
+            ) => {
                 let own = self.type_of(a);
                 let (value, overflow) = self.wide_checked(bits, own, name, a, b)?;
                 Ok(self.gather(ty, vec![value, overflow]))
@@ -141,11 +156,22 @@ impl Expander<'_> {
     }
 
     /// Sum or difference, and whether it does not fit.
-    fn wide_checked(&mut self, bits: u32, ty: TypeId, name: &str, a: &Operand, b: &Operand) -> Expanded<(Operand, Operand)> {
+    fn wide_checked(
+        &mut self,
+        bits: u32,
+        ty: TypeId,
+        name: &str,
+        a: &Operand,
+        b: &Operand,
+    ) -> Expanded<(Operand, Operand)> {
         let add = name.contains("add");
         let value = self.wide_binary(bits, ty, if add { BinaryOp::Add } else { BinaryOp::Sub }, a, b)?;
         if name.starts_with("llvm.u") {
-            let overflow = if add { self.wide_compare(IntPredicate::Ult, &value, a) } else { self.wide_compare(IntPredicate::Ult, a, b) };
+            let overflow = if add {
+                self.wide_compare(IntPredicate::Ult, &value, a)
+            } else {
+                self.wide_compare(IntPredicate::Ult, a, b)
+            };
             return Ok((value, overflow));
         }
         // It overflowed if the result's sign differs from the first operand's, and the second one's does not explain it.

@@ -161,7 +161,9 @@ impl<'m> Instruction<'m> {
         }
         let raw = self.value.raw();
         // SAFETY: a shufflevector, indexed within its count.
-        unsafe { (0..LLVMGetNumMaskElements(raw)).map(|index| u32::try_from(LLVMGetMaskValue(raw, index)).ok()).collect() }
+        unsafe {
+            (0..LLVMGetNumMaskElements(raw)).map(|index| u32::try_from(LLVMGetMaskValue(raw, index)).ok()).collect()
+        }
     }
 
     /// Successors of a terminator.

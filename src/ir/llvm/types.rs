@@ -6,8 +6,8 @@ use super::text;
 use llvm_sys::LLVMTypeKind;
 use llvm_sys::core::{
     LLVMCountParamTypes, LLVMCountStructElementTypes, LLVMGetArrayLength2, LLVMGetElementType, LLVMGetIntTypeWidth,
-    LLVMGetParamTypes, LLVMGetReturnType, LLVMGetStructElementTypes, LLVMGetTypeKind, LLVMGetVectorSize, LLVMIsFunctionVarArg,
-    LLVMPrintTypeToString, LLVMTypeIsSized,
+    LLVMGetParamTypes, LLVMGetReturnType, LLVMGetStructElementTypes, LLVMGetTypeKind, LLVMGetVectorSize,
+    LLVMIsFunctionVarArg, LLVMPrintTypeToString, LLVMTypeIsSized,
 };
 use llvm_sys::prelude::LLVMTypeRef;
 use std::marker::PhantomData;

@@ -106,7 +106,10 @@ pub(super) fn check_roots(program: &Module<'_>, roots: &[String], place: &Place)
         defined.truncate(3);
         let help = match defined.as_slice() {
             [] => "the inputs define no function that is not `static`; pass the file that defines it".to_owned(),
-            names => format!("pass the file that defines it, or name another function with --entry or --export, e.g. {}", names.join(", ")),
+            names => format!(
+                "pass the file that defines it, or name another function with --entry or --export, e.g. {}",
+                names.join(", ")
+            ),
         };
         diagnostics.push(Diagnostic::error("espb::ir::missing_symbol", message, place.clone(), help));
     }

@@ -74,8 +74,7 @@ fn a_jump_does_not_leave_the_entry_from_the_host() {
     let host = TestHost::default().with("again", |call| call.context().call(1, &[]));
     let outer = "adram r8 0\nsetjmp r2 r8\nbnez r2 back\ncallh r4 0\nback:\nret";
     let inner = "adram r8 0\nldi r7 1\nlongjmp r8 r7";
-    let module =
-        ModuleBuilder::new().import("again", ":").function(":", 10, 0, outer).function(":", 10, 0, inner);
+    let module = ModuleBuilder::new().import("again", ":").function(":", 10, 0, outer).function(":", 10, 0, inner);
     assert_eq!(outcome(module, &host, &[]).map_err(|trap| trap.kind), Err(TrapKind::LongJump));
 }
 

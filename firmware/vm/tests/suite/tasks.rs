@@ -99,13 +99,13 @@ fn atomic_operations_change_as_many_bytes_as_they_say() {
 
 #[test]
 fn compare_exchange_stores_or_tells_what_it_found() {
-    let host = TestHost::default().with("__atomic_compare_exchange_4", |call| {
-        atomic::perform(call, Atomic::CompareExchange, 4)
-    });
+    let host = TestHost::default()
+        .with("__atomic_compare_exchange_4", |call| atomic::perform(call, Atomic::CompareExchange, 4));
     // The object is word 0, what is expected word 1; the result is 100 × success + 10 × object + expected.
     let text = "adram r2 0\nadram r3 4\nmov r4 r0\ncallh r2 0\nmuli r2 r2 100\nldg32 r5 0\nmuli r5 r5 10\nadd r2 r2 r5\nldg32 r5 1\nadd r2 r2 r5\nret32 r2";
     for (object, expected, sum) in [(3, 3, 100 + 90 + 3), (4, 3, 40 + 4)] {
-        let mut module = ModuleBuilder::new().import("__atomic_compare_exchange_4", "iiiii:i").function("i:i", 10, 0, text);
+        let mut module =
+            ModuleBuilder::new().import("__atomic_compare_exchange_4", "iiiii:i").function("i:i", 10, 0, text);
         module.data = vec![object, 0, 0, 0, expected, 0, 0, 0];
         assert_eq!(outcome(module, &host, &[9]), Ok(sum));
     }

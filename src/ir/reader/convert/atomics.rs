@@ -3,8 +3,8 @@
 //! Must never hold: operations that host functions do (addition, logic, exchange); they stay as they are.
 
 use super::super::super::{
-    AtomicOrdering, BasicBlock, BinaryOp, BlockId, CastOp, DebugLocation, FloatPredicate, Function,
-    Instruction, InstructionKind, IntPredicate, Layout, Operand, Phi, RmwOp, Terminator, Type, TypeId, TypeTable, ValueId,
+    AtomicOrdering, BasicBlock, BinaryOp, BlockId, CastOp, DebugLocation, FloatPredicate, Function, Instruction,
+    InstructionKind, IntPredicate, Layout, Operand, Phi, RmwOp, Terminator, Type, TypeId, TypeTable, ValueId,
 };
 
 /// Whether a host function does the operation on values of this type.
@@ -133,7 +133,8 @@ fn split(types: &mut TypeTable, function: &mut Function, block: usize, index: us
     let condition = body.push(bool, InstructionKind::ExtractValue { aggregate: exchanged, path: vec![1] });
     let instructions = body.instructions;
 
-    let load = InstructionKind::Load { address, align: layout.align, volatile, ordering: Some(AtomicOrdering::Monotonic) };
+    let load =
+        InstructionKind::Load { address, align: layout.align, volatile, ordering: Some(AtomicOrdering::Monotonic) };
     if let Some(body) = function.blocks.get_mut(block) {
         body.instructions.push(Instruction { result: Some(first), kind: load, location });
     }
@@ -159,4 +160,3 @@ fn split(types: &mut TypeTable, function: &mut Function, block: usize, index: us
         }
     });
 }
-

@@ -202,7 +202,12 @@ impl<'m> Converter<'m, '_> {
                     let value = some(instruction.case_value(index), instruction)?;
                     cases.push(SwitchCase { value: int_bits(value)?, target: self.block_id(*target)? });
                 }
-                if instruction.value().operand(0).and_then(|value| value.ty().int_width()).is_none_or(|width| width > 64) {
+                if instruction
+                    .value()
+                    .operand(0)
+                    .and_then(|value| value.ty().int_width())
+                    .is_none_or(|width| width > 64)
+                {
                     let help = "switch over an integer of at most 64 bits, or compare with `if`";
                     return Err(Refusal::new("a switch over an integer of more than 64 bits is not supported", help));
                 }

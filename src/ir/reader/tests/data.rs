@@ -88,7 +88,10 @@ fn numbers_keep_every_bit() {
     assert_eq!(kind("half"), ConstantKind::Float(0x3c01));
     assert_eq!(kind("quad"), ConstantKind::Float(0x3fff_8000_0000_0000_0000_0000_0000_0001));
     let ConstantKind::Aggregate(parts) = kind("wide") else { panic!("two parts") };
-    assert_eq!(parts.into_iter().map(|part| part.kind).collect::<Vec<_>>(), [ConstantKind::Int(1), ConstantKind::Int(1 << 63)]);
+    assert_eq!(
+        parts.into_iter().map(|part| part.kind).collect::<Vec<_>>(),
+        [ConstantKind::Int(1), ConstantKind::Int(1 << 63)]
+    );
     assert_eq!(kind("odd"), ConstantKind::Int(0xff_fffe));
     assert_eq!(kind("big"), ConstantKind::Int(1 << 63));
 }

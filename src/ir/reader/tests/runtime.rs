@@ -10,10 +10,7 @@ fn names(module: &Module) -> Vec<(&str, bool)> {
 fn a_program_gets_the_operators_it_calls_and_no_others() {
     let text = "declare ptr @_Znaj(i32)\ndefine ptr @f() {\n %p = call ptr @_Znaj(i32 40)\n ret ptr %p\n}\n";
     let program = read(&request(&[text], &["f"])).unwrap().module;
-    assert_eq!(
-        names(&program),
-        [("f", false), ("_Znaj", false), ("_Znwj", false), ("malloc", true), ("abort", true)]
-    );
+    assert_eq!(names(&program), [("f", false), ("_Znaj", false), ("_Znwj", false), ("malloc", true), ("abort", true)]);
 }
 
 #[test]
@@ -31,7 +28,11 @@ const DESTRUCTOR: &str = "@llvm.global_dtors = appending global [1 x { i32, ptr,
 fn destructors_are_dropped_from_programs_that_never_exit() {
     let text = format!("{DESTRUCTOR}define i32 @f() {{\n ret i32 1\n}}\n").replace("declare void @exit(i32)\n", "");
     let program = read(&request(&[&text], &["f"])).unwrap().module;
-    assert!(!names(&program).iter().any(|(name, _)| ["last", "puts", "malloc"].contains(name)), "{:?}", names(&program));
+    assert!(
+        !names(&program).iter().any(|(name, _)| ["last", "puts", "malloc"].contains(name)),
+        "{:?}",
+        names(&program)
+    );
 }
 
 #[test]
