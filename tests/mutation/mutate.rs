@@ -1,24 +1,9 @@
 //! Damage to a file that leaves most of it intact. Knows no IR beyond its words.
 
-/// A small generator of numbers (xorshift64*): the same from the same seed on every machine.
-struct Random(u64);
+use crate::random::Random;
 
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    /// A number below `end`; 0 if that is 0.
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() >> 33) as usize % end.max(1)
-    }
-
-    fn pick<'a>(&mut self, words: &[&'a str]) -> &'a str {
-        words[self.below(words.len())]
-    }
+fn pick<'a>(random: &mut Random, words: &[&'a str]) -> &'a str {
+    words[random.below(words.len())]
 }
 
 /// Words that change the meaning of IR where they replace another.
@@ -112,7 +97,7 @@ fn exchange(bytes: &[u8], random: &mut Random) -> Vec<u8> {
         .collect();
     if let Some(line) = places.get(random.below(places.len())).and_then(|at| lines.get_mut(*at)) {
         let flag = kind + 1 == KINDS.len();
-        let other = if flag { "" } else { random.pick(row) };
+        let other = if flag { "" } else { pick(random, row) };
         let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
         let fitting: Vec<usize> = words.iter().enumerate().filter(|(_, word)| known(word)).map(|(at, _)| at).collect();
         if let Some(word) = fitting.get(random.below(fitting.len())).and_then(|at| words.get_mut(*at)) {
@@ -164,11 +149,11 @@ fn damage_text(bytes: &[u8], random: &mut Random) -> Vec<u8> {
         4 | 5 => {
             // A word of another line.
             let words: Vec<&str> = lines[other].split(' ').collect();
-            let word = random.pick(&words).to_owned();
+            let word = pick(random, &words).to_owned();
             replace_word(&mut lines[one], &word, random);
         }
         _ => {
-            let word = random.pick(&WORDS);
+            let word = pick(random, &WORDS);
             replace_word(&mut lines[one], word, random);
         }
     }

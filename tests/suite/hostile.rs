@@ -12,6 +12,7 @@ use espb_vm::{Context, Granule, Host, HostCall, HostFunction, Instance, Stacks, 
 
 use crate::compile::to_ir;
 use crate::program::espb;
+use crate::random::Random;
 
 /// Damaged modules that are tried, over all sources.
 const MUTANTS: u32 = 100_000;
@@ -38,22 +39,6 @@ unsafe impl Host for Silent {
 
     fn critical(&self, body: &mut dyn FnMut()) {
         body();
-    }
-}
-
-/// A generator of the kind xorshift64*: small, and the same numbers everywhere.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
     }
 }
 

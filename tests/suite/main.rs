@@ -9,4 +9,6 @@ mod hostile;
 mod inference;
 mod linking;
 mod program;
+#[path = "../random.rs"]
+mod random;
 mod run;

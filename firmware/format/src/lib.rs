@@ -21,6 +21,8 @@ pub mod instruction;
 pub mod lines;
 pub mod opcode;
 pub mod operand;
+pub mod record;
+pub mod section;
 pub mod signature;
 pub mod thread_local;
 pub mod verifier;
