@@ -5,7 +5,7 @@
 //! Input number `n` follows from `n` alone, so a failure is repeated with `-- 1 n`. What was wrong stays in `build/mutation`.
 
 mod mutate;
-#[path = "../random.rs"]
+#[path = "../shared/random.rs"]
 mod random;
 
 use std::fs;

@@ -68,7 +68,7 @@ const KINDS: [&[&str]; 6] = [
 pub fn mutate(bytes: &[u8], text: bool, number: u64) -> Vec<u8> {
     // Seeds that differ in few bits give similar first numbers: spread them.
     let mut random = Random(number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-    random.next();
+    random.number();
     let mut damaged = bytes.to_vec();
     if text && random.below(4) != 0 {
         for _ in 0..1 + random.below(8) {

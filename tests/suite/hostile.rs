@@ -70,17 +70,17 @@ fn mutate(original: &[u8], random: &mut Random) -> Vec<u8> {
         let at = random.below(bytes.len());
         match random.below(6) {
             0 => bytes[at] ^= 1 << random.below(8),
-            1 => bytes[at] = random.next() as u8,
+            1 => bytes[at] = random.number() as u8,
             2 => bytes[at] = [0, 0xff, 0x7f, 0x80][random.below(4)],
             3 => {
                 let from = random.below(bytes.len());
                 let length = random.below(16).min(bytes.len() - at.max(from));
                 bytes.copy_within(from..from + length, at);
             }
-            4 => bytes[at / 4 * 4] = random.next() as u8,
+            4 => bytes[at / 4 * 4] = random.number() as u8,
             _ => {
                 let word = (at / 4 * 4).min(bytes.len().saturating_sub(4));
-                let value = (random.next() as u32).checked_shr(random.below(32) as u32).unwrap_or(0);
+                let value = (random.number() as u32).checked_shr(random.below(32) as u32).unwrap_or(0);
                 bytes[word..].iter_mut().zip(value.to_le_bytes()).for_each(|(place, byte)| *place = byte);
             }
         }

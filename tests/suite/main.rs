@@ -9,6 +9,6 @@ mod hostile;
 mod inference;
 mod linking;
 mod program;
-#[path = "../random.rs"]
+#[path = "../shared/random.rs"]
 mod random;
 mod run;

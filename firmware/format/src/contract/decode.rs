@@ -369,7 +369,7 @@ impl Iterator for ImmetaEntries<'_> {
 
 impl Contract {
     /// Reads a contract from the records of one import; an import without a record gives an empty slice. `flags` come
-    /// from the host's table, so they are [`Flags::NONE`] here.
+    /// from the host's table, so they are none here.
     ///
     /// # Errors
     /// Anything that [`Contract::encode`] would not have written, with the slice at fault and the offset in it.
