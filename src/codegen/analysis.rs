@@ -165,15 +165,13 @@ impl Analysis {
                 let width = ty.map_or(0, |ty| if types.is_aggregate(ty) { 0 } else { types.layout(ty).store_size });
                 self.note_address(address, width);
             }
-            InstructionKind::Call(call) => {
-                if !matches!(call.callee, Callee::Intrinsic { .. }) {
-                    for argument in &call.arguments {
-                        if argument.attributes.sign_extend {
-                            self.note(&argument.operand, signed);
-                        }
-                        if argument.attributes.zero_extend {
-                            self.note(&argument.operand, unsigned);
-                        }
+            InstructionKind::Call(call) if !matches!(call.callee, Callee::Intrinsic { .. }) => {
+                for argument in &call.arguments {
+                    if argument.attributes.sign_extend {
+                        self.note(&argument.operand, signed);
+                    }
+                    if argument.attributes.zero_extend {
+                        self.note(&argument.operand, unsigned);
                     }
                 }
             }

@@ -61,7 +61,7 @@ fn case(seed: u32, program: &Path, path: &Path, include: &Path, tools: &Tools) -
     let mut command =
         vec![program.display().to_string(), "--seed".into(), seed.to_string(), "--no-argc".into(), "--concise".into()];
     command.extend(SIZES.map(String::from));
-    if seed % 2 == 0 {
+    if seed.is_multiple_of(2) {
         command.push("--float".into());
     }
     command.extend(["--output".into(), path.display().to_string()]);

@@ -303,8 +303,8 @@ impl<'a> Module<'a> {
         ];
         let total: u64 = fixed.iter().map(|size| u64::from(*size)).sum();
         if total > u64::from(u32::MAX / 4)
-            || limits.stack % LINEAR_UNIT != 0
-            || limits.shadow_stack % 4 != 0
+            || !limits.stack.is_multiple_of(LINEAR_UNIT)
+            || !limits.shadow_stack.is_multiple_of(4)
             || limits.heap_max < limits.heap_min
         {
             return fail(Reason::Limits, place);
@@ -392,7 +392,7 @@ fn parse_sections(bytes: &[u8], count: usize) -> Result<[(u32, u32); SectionKind
             usize::MAX
         };
         let fixed = matches!(kind, SectionKind::Limits | SectionKind::ThreadLocal) && size != kind.element_size();
-        if size == 0 || fixed || size % kind.element_size() != 0 || size > limit {
+        if size == 0 || fixed || !size.is_multiple_of(kind.element_size()) || size > limit {
             return fail(Reason::SectionSize, place + 4);
         }
         let Some(end) = offset.checked_add(size).filter(|end| *end <= bytes.len()) else {

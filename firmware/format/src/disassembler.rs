@@ -124,10 +124,10 @@ pub fn census(module: &Module<'_>) -> Vec<(Opcode, u32)> {
     let mut counts: Vec<(Opcode, u32)> = Opcode::ALL.iter().map(|opcode| (*opcode, 0)).collect();
     let words = module.code_words() as u32;
     for word in (0..words).filter_map(|at| module.code_word(at)) {
-        if let Some(opcode) = Opcode::from_byte(word as u8) {
-            if let Some(entry) = counts.iter_mut().find(|(other, _)| *other == opcode) {
-                entry.1 += 1;
-            }
+        if let Some(opcode) = Opcode::from_byte(word as u8)
+            && let Some(entry) = counts.iter_mut().find(|(other, _)| *other == opcode)
+        {
+            entry.1 += 1;
         }
     }
     counts.retain(|(_, count)| *count > 0);

@@ -120,7 +120,6 @@ impl Lower<'_, '_> {
     }
 
     /// Base with its offset, and index, of an address that is nothing but a scaled index, if all its uses can do with that form.
-    #[expect(clippy::type_complexity, reason = "an operand and a number, twice")]
     fn index_of(&mut self, operand: &Operand, width: u32) -> Lowered<Option<((Operand, i32), Operand)>> {
         let Operand::Value(value) = operand else { return Ok(None) };
         let Some(InstructionKind::Address { base, offset, indices, .. }) = self.inst_of(*value).map(|inst| &inst.kind)

@@ -114,7 +114,7 @@ impl Lower<'_, '_> {
             0 => self.set_lane(to, int(0)),
             u32::MAX => self.set_lane(to, Source::Lane(a)),
             0xffff => self.op(Opcode::ZeroExtend16, &[reg(to), reg(a)]),
-            0..=0xff => self.op(Opcode::AndByte, &[reg(to), reg(a), imm(mask.into())]),
+            1..=0xff => self.op(Opcode::AndByte, &[reg(to), reg(a), imm(mask.into())]),
             _ if fits_i8((mask as i32).into()) => {
                 self.op(Opcode::AndImmediate, &[reg(to), reg(a), imm((mask as i32).into())])
             }

@@ -221,7 +221,7 @@ impl Lower<'_, '_> {
             }
             ("llvm.objectsize", [_, minimum, ..]) => {
                 // Unknown size: 0 if the minimum is asked for, else all ones.
-                let unknown = if self.number_of(minimum)? == Some(1) { 0 } else { u64::MAX & mask(kind.bits()) };
+                let unknown = if self.number_of(minimum)? == Some(1) { 0 } else { mask(kind.bits()) };
                 for lane in 0..kind.lanes() {
                     self.set_lane(dest.lane(lane), int((unknown >> (32 * u32::from(lane))) as u32));
                 }

@@ -175,7 +175,7 @@ impl Builder {
                 let low = if self.below(2) == 0 { a.clone() } else { b };
                 (self.intrinsic(&ty, &format!("llvm.{name}.{ty}"), &[(&ty, &a), (&ty, &low), (&ty, &c)]), bits)
             }
-            13 if bits % 16 == 0 => (self.intrinsic(&ty, &format!("llvm.bswap.{ty}"), &[(&ty, &a)]), bits),
+            13 if bits.is_multiple_of(16) => (self.intrinsic(&ty, &format!("llvm.bswap.{ty}"), &[(&ty, &a)]), bits),
             14 => {
                 let (op, float, width) =
                     (self.pick(&["sitofp", "uitofp"]), self.pick(&["float", "double"]), self.below(64) + 1);

@@ -55,18 +55,18 @@ impl Expander<'_> {
     fn bitcast(&mut self, ty: TypeId, operand: &Operand) -> Expanded<Operand> {
         let scalars = self.scalars(operand)?;
         let mut position = 0;
-        self.from_bits(ty, &scalars, &mut position)
+        self.assemble(ty, &scalars, &mut position)
     }
 
     /// The value of type `ty` whose bits start at `position`, which moves behind them.
-    fn from_bits(&mut self, ty: TypeId, scalars: &[(Operand, u32)], position: &mut u32) -> Expanded<Operand> {
+    fn assemble(&mut self, ty: TypeId, scalars: &[(Operand, u32)], position: &mut u32) -> Expanded<Operand> {
         match self.shape(ty) {
             Shape::Vector { element, count } => {
-                self.lanes(ty, count, |this, _| this.from_bits(element, scalars, position))
+                self.lanes(ty, count, |this, _| this.assemble(element, scalars, position))
             }
             Shape::Wide { bits } => {
                 let (low, high) = (self.int(LOW_BITS), self.int(bits - LOW_BITS));
-                let parts = vec![self.from_bits(low, scalars, position)?, self.from_bits(high, scalars, position)?];
+                let parts = vec![self.assemble(low, scalars, position)?, self.assemble(high, scalars, position)?];
                 Ok(self.gather(ty, parts))
             }
             Shape::Scalar => {
