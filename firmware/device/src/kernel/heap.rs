@@ -1,5 +1,5 @@
 //! One heap for kernel, firmware and modules: the kernel's heap_5 over all RAM that the image leaves free.
-//! Nothing else may hand out RAM, so that "free heap" has one meaning. See docs/decisions/0011.
+//! Nothing else may hand out RAM, so that "free heap" has one meaning. See docs/decisions/0009.
 
 use core::alloc::{GlobalAlloc, Layout};
 

@@ -1,4 +1,4 @@
-//! Trap ownership: from the scheduler's start on, mtvec points to the kernel port's handlers. See docs/decisions/0010.
+//! Trap ownership: from the scheduler's start on, mtvec points to the kernel port's handlers. See docs/decisions/0008.
 //! Only dispatch lives here; what an interrupt means is its driver's business.
 
 use core::{arch::global_asm, ffi::CStr};
