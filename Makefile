@@ -71,8 +71,9 @@ demo: setup build $(HELLO).ll ## the main job from nothing: hello_task.c compile
 	$(ESPB) build $(HELLO).ll -o $(HELLO).espb
 	$(ESPB) run --emulate $(CHIP) --for 5s $(HELLO).espb
 
+# Without --tests cargo would look for examples in the documentation, of which there are none, with a rustdoc that may be missing.
 test: setup firmware fixtures image-info corpus ## every test
-	cargo test --release --workspace
+	cargo test --release --workspace --tests
 
 corpus: setup ## the sources of others for the conformance test, in build/corpus
 	@fixtures/corpus/fetch
