@@ -5,8 +5,6 @@
 use super::super::llvm::{Context, Module};
 use crate::diagnostic::{Diagnostic, Place};
 use serde::{Deserialize, Serialize};
-use std::fs;
-use std::path::Path;
 
 /// The triple and data layout that every input must have, those of clang's `--target=riscv32-esp-elf`.
 pub(super) const TRIPLE: &str = "riscv32-esp-unknown-elf";
@@ -24,23 +22,6 @@ pub struct Input {
 }
 
 impl Input {
-    /// Reads a file.
-    ///
-    /// # Errors
-    /// The file cannot be read.
-    pub fn from_path(path: &Path) -> Result<Self, Diagnostic> {
-        let name = path.display().to_string();
-        match fs::read(path) {
-            Ok(bytes) => Ok(Self { name, bytes }),
-            Err(error) => Err(Diagnostic::error(
-                "espb::ir::unreadable",
-                format!("cannot read {name}: {error}"),
-                Place::File(name),
-                "check the path and its permissions; an input is an .ll or .bc file",
-            )),
-        }
-    }
-
     fn place(&self) -> Place {
         Place::File(self.name.clone())
     }
