@@ -1,5 +1,7 @@
 //! The command line: one file a command. Nothing outside this folder prints.
 
+#[cfg(feature = "emulate")]
+mod board;
 mod build;
 mod completions;
 mod exit;

@@ -8,3 +8,5 @@ pub mod firmware;
 pub mod session;
 pub mod transport;
 pub mod trap;
+#[cfg(feature = "emulate")]
+mod waveform;

@@ -56,6 +56,11 @@ pub trait Transport {
     /// When to stop waiting, on the device's clock; `None` waits for ever.
     fn set_deadline(&mut self, deadline: Option<Duration>);
 
+    /// Completes what the run leaves behind, such as files, when it is over.
+    fn finish(&mut self) -> Result<(), DeviceError> {
+        Ok(())
+    }
+
     /// The counts, where there are any.
     fn counters(&self) -> Option<Counters> {
         None
