@@ -4,6 +4,7 @@ mod bad_input;
 mod compile;
 mod docs;
 mod fixtures;
+mod gpio;
 mod headers;
 mod hostile;
 mod inference;

@@ -5,10 +5,13 @@ mod atomic;
 mod clock;
 mod copies;
 mod cpu;
+mod esp_err;
 mod esp_log;
 mod esp_timer;
 mod event;
 mod format;
+mod gpio;
+mod interrupt;
 mod marshal;
 mod math;
 mod memory;
@@ -33,7 +36,7 @@ use espb_vm::{Host, HostCall, HostFunction, Trap, TrapKind};
 
 use crate::{
     instance::{Failure, Running, end, load::Refused, objects},
-    native_call,
+    kernel, native_call,
 };
 
 include!(concat!(env!("OUT_DIR"), "/contracts.rs"));
@@ -43,6 +46,8 @@ include!(concat!(env!("OUT_DIR"), "/contracts.rs"));
 pub enum Action {
     /// Native code that takes the argument slots as they are (at most eight) and whose rules the contract states fully.
     Native(native_call::Function),
+    /// As `Native`, of the kind that interrupt handlers call: it runs with interrupts off.
+    FromInterrupt(native_call::Function),
     /// Code of this firmware that looks at the call itself. Arguments have been checked against the contract.
     Own(fn(&mut Call<'_, '_>) -> Result<u64, Trap>),
 }
@@ -71,18 +76,31 @@ macro_rules! native {
 }
 use native;
 
+/// `from_interrupt!("name", path)`: a native function that expects interrupts to be off.
+macro_rules! from_interrupt {
+    ($name:literal, $function:path) => {
+        $crate::host::Registration {
+            name: $name,
+            action: $crate::host::Action::FromInterrupt($crate::native_function!($function)),
+        }
+    };
+}
+use from_interrupt;
+
 /// A function of this firmware under its import name.
 const fn own(name: &'static str, function: fn(&mut Call<'_, '_>) -> Result<u64, Trap>) -> Registration {
     Registration { name, action: Action::Own(function) }
 }
 
-const GROUPS: [&[Registration]; 18] = [
+const GROUPS: [&[Registration]; 20] = [
     task::TABLE,
     queue::TABLE,
     timer::TABLE,
     event::TABLE,
     stream::TABLE,
     esp_timer::TABLE,
+    gpio::TABLE,
+    interrupt::TABLE,
     esp_log::TABLE,
     stdio::TABLE,
     stdlib::TABLE,
@@ -164,6 +182,13 @@ impl Call<'_, '_> {
     }
 }
 
+impl Call<'_, '_> {
+    /// As [`Call::native`], with interrupts off. A failed assertion turns them on again.
+    pub fn native_from_interrupt(&self, function: native_call::Function, words: &[u32]) -> Result<u64, Trap> {
+        kernel::without_interrupts(|| self.native(function, words))
+    }
+}
+
 /// The firmware as the VM sees it.
 pub struct DeviceHost;
 
@@ -213,6 +238,7 @@ unsafe impl Host for DeviceHost {
         let mut run = || {
             let result = marshal::release(&checked).and_then(|()| match action {
                 Action::Native(function) => call.native(function, call.vm.arguments),
+                Action::FromInterrupt(function) => call.native_from_interrupt(function, call.vm.arguments),
                 Action::Own(function) => function(&mut call),
             });
             marshal::settle(&call, &checked, result)
@@ -235,6 +261,11 @@ fn delete_object(kind: HandleKind, handle: u32) {
         HandleKind::Queue => queue::delete(handle),
         HandleKind::Task | HandleKind::Nvs | HandleKind::File => {}
     }
+}
+
+/// Turns off whatever could still ask for callbacks of an instance, and gives its hardware back.
+pub fn release_hardware(running: &'static Running) {
+    gpio::release(running);
 }
 
 /// Deletes what an instance without tasks still owns: timers before what their callbacks may use.

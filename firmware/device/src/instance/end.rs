@@ -101,6 +101,7 @@ pub fn end(running: &'static Running) {
     });
     while objects::take(HandleKind::Task).is_some() {}
     critical_section::with(|cs| DOOMED.borrow_ref_mut(cs).clear());
+    host::release_hardware(running);
     deferred::forget(running.instance().thunks());
     // A firmware task that is inside a callback leaves it at its next branch or call; one that blocks there is woken.
     while task::callback_in_progress() {

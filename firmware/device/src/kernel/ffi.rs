@@ -216,4 +216,48 @@ unsafe extern "C" {
         length: usize,
         woken: *mut BaseType,
     ) -> usize;
+
+    // For interrupt handlers. They neither block nor lock: whoever calls them keeps interrupts off meanwhile.
+    pub fn xTaskGetTickCountFromISR() -> TickType;
+    pub fn uxTaskPriorityGetFromISR(task: TaskHandle) -> UBaseType;
+    pub fn uxTaskBasePriorityGetFromISR(task: TaskHandle) -> UBaseType;
+    pub fn xTaskResumeFromISR(task: TaskHandle) -> BaseType;
+    pub fn xTaskGenericNotifyFromISR(
+        task: TaskHandle,
+        index: UBaseType,
+        value: u32,
+        action: u32,
+        previous: *mut u32,
+        woken: *mut BaseType,
+    ) -> BaseType;
+    pub fn xQueueGenericSendFromISR(
+        queue: QueueHandle,
+        item: *const c_void,
+        woken: *mut BaseType,
+        position: BaseType,
+    ) -> BaseType;
+    pub fn xQueueGiveFromISR(queue: QueueHandle, woken: *mut BaseType) -> BaseType;
+    pub fn xQueueReceiveFromISR(queue: QueueHandle, item: *mut c_void, woken: *mut BaseType) -> BaseType;
+    pub fn xQueuePeekFromISR(queue: QueueHandle, item: *mut c_void) -> BaseType;
+    pub fn xQueueIsQueueEmptyFromISR(queue: QueueHandle) -> BaseType;
+    pub fn xQueueIsQueueFullFromISR(queue: QueueHandle) -> BaseType;
+    pub fn uxQueueMessagesWaitingFromISR(queue: QueueHandle) -> UBaseType;
+    pub fn xQueueGetMutexHolderFromISR(mutex: QueueHandle) -> TaskHandle;
+    pub fn xQueueSelectFromSetFromISR(set: QueueHandle) -> QueueHandle;
+    pub fn xTimerGenericCommandFromISR(
+        timer: TimerHandle,
+        command: BaseType,
+        value: TickType,
+        woken: *mut BaseType,
+        wait: TickType,
+    ) -> BaseType;
+    pub fn xTimerPendFunctionCallFromISR(
+        function: extern "C" fn(*mut c_void, u32),
+        argument: *mut c_void,
+        value: u32,
+        woken: *mut BaseType,
+    ) -> BaseType;
+    pub fn xEventGroupGetBitsFromISR(group: EventGroupHandle) -> u32;
+    pub fn xStreamBufferSendCompletedFromISR(buffer: StreamBufferHandle, woken: *mut BaseType) -> BaseType;
+    pub fn xStreamBufferReceiveCompletedFromISR(buffer: StreamBufferHandle, woken: *mut BaseType) -> BaseType;
 }
