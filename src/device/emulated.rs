@@ -7,23 +7,36 @@ use espb_image::{Chip, FlashImage};
 use object::{Object, ObjectSymbol};
 
 use super::firmware::{self, Firmware};
+use super::profile::Profile;
 use super::transport::{Counters, DeviceError, Received, Transport};
 use crate::chip::{Machine, MachineOptions, Stop, Until};
 
 /// The firmware's interpreter loop, whose dispatches are the VM instructions (firmware/vm).
 const INTERPRETER: &str = "espb_interpret";
 
+/// What is counted while the chip runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    /// Machine instructions alone.
+    Nothing,
+    /// VM instructions too.
+    Instructions,
+    /// VM instructions by opcode, which takes longer.
+    Opcodes,
+}
+
 /// A booted chip.
 pub struct EmulatedDevice {
     machine: Machine,
+    firmware: Firmware,
     deadline: Option<u64>,
     wall_clock: Option<Instant>,
 }
 
 impl EmulatedDevice {
     /// A chip just out of reset with `module` in its slot, waiting to be told to start it. `timeout` limits the wall-clock time
-    /// of the whole run; with `count` VM instructions are counted.
-    pub fn boot(chip: Chip, module: &[u8], timeout: Option<Duration>, count: bool) -> Result<Self, DeviceError> {
+    /// of the whole run; VM instructions are counted as `count` says.
+    pub fn boot(chip: Chip, module: &[u8], timeout: Option<Duration>, count: Count) -> Result<Self, DeviceError> {
         let firmware = firmware::of(chip).ok_or_else(|| DeviceError {
             message: format!("this espb carries no firmware for {chip}"),
             help: "run `make firmware`, then build espb again".into(),
@@ -39,12 +52,15 @@ impl EmulatedDevice {
         })?;
         let mut machine =
             Machine::esp32c3(image.merged(), MachineOptions::default()).map_err(|error| broken(error.to_string()))?;
-        if count {
+        if count != Count::Nothing {
             machine.count_dispatches(
                 interpreter(&firmware).ok_or_else(|| broken(format!("it has no symbol {INTERPRETER}")))?,
             );
         }
-        Ok(Self { machine, deadline: None, wall_clock: timeout.map(|timeout| Instant::now() + timeout) })
+        if count == Count::Opcodes {
+            machine.profile_dispatches();
+        }
+        Ok(Self { machine, firmware, deadline: None, wall_clock: timeout.map(|timeout| Instant::now() + timeout) })
     }
 }
 
@@ -109,6 +125,14 @@ impl Transport for EmulatedDevice {
 
     fn set_deadline(&mut self, deadline: Option<Duration>) {
         self.deadline = deadline.map(to_ticks);
+    }
+
+    fn profile(&self) -> Option<Profile> {
+        let pairs = self.machine.dispatch_pairs();
+        if pairs.is_empty() {
+            return None;
+        }
+        Profile::new(self.firmware.elf, &interpreter(&self.firmware)?, &pairs)
     }
 
     fn counters(&self) -> Option<Counters> {
