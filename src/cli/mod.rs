@@ -8,6 +8,8 @@ mod exit;
 mod explain;
 mod files;
 mod inspect;
+#[cfg(feature = "emulate")]
+mod profile;
 mod report;
 mod run;
 mod size;
