@@ -5,7 +5,7 @@ use std::io::{self, BufWriter};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use espb_image::{Chip, FlashImage};
+use espb_image::{Chip, FlashImage, Placement};
 use object::{Object, ObjectSymbol};
 
 use super::firmware::{self, Firmware};
@@ -73,7 +73,8 @@ impl EmulatedDevice {
             help: "run `make firmware`, then build espb again".into(),
         };
         let mut image = FlashImage::from_merged(firmware.image).map_err(|error| broken(error.to_string()))?;
-        image.place_module(module, false).map_err(|error| DeviceError {
+        let placement = Placement { file: module, name: "", autostart: false, slot: None, key: None };
+        image.place_module(&placement).map_err(|error| DeviceError {
             message: error.to_string(),
             help: "make the module smaller: build with -Os and --strip".into(),
         })?;

@@ -12,4 +12,6 @@ mod slot;
 pub use chip::{Chip, UnknownChip};
 pub use error::ImageError;
 pub use firmware::flash_image;
+pub use espb_slots::{PublicKey, SlotIndex};
 pub use flash::{FLASH_SIZE, FlashImage, FlashOffset, SECTOR_SIZE, Segment};
+pub use slot::{Placement, Region, SlotLayout};
