@@ -8,6 +8,8 @@ mod headers;
 mod hostile;
 mod inference;
 mod linking;
+#[path = "../shared/mutant.rs"]
+mod mutant;
 mod program;
 #[path = "../shared/random.rs"]
 mod random;

@@ -212,5 +212,6 @@ fn stats() -> Stats {
         free_heap: kernel::heap::free_bytes() as u32,
         minimum_free_heap: kernel::heap::minimum_free_bytes() as u32,
         native_stack_spare: end::native_stack_spare(),
+        heartbeat_delay: heartbeat::worst_delay(),
     }
 }
