@@ -34,7 +34,9 @@ impl BoardArgs {
         if let Some(path) = &self.gpio {
             let text = String::from_utf8_lossy(&files::read(path)?).into_owned();
             for (number, line) in (1..).zip(text.lines()) {
-                if let Some((time, pin, level)) = parse_line(line).map_err(|message| complaint(path, number, message))? {
+                if let Some((time, pin, level)) =
+                    parse_line(line).map_err(|message| complaint(path, number, message))?
+                {
                     board.inputs.push(pin_level(time, pin, level));
                 }
             }

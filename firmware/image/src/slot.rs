@@ -41,8 +41,7 @@ impl SlotLayout {
         let find = |subtype: u8| {
             let partition = table.find_by_subtype(Type::Custom(PARTITION_TYPE), SubType::Custom(subtype))?;
             let end = partition.offset().checked_add(partition.size())?;
-            (end <= FLASH_SIZE)
-                .then_some(Region { offset: FlashOffset(partition.offset()), size: partition.size() })
+            (end <= FLASH_SIZE).then_some(Region { offset: FlashOffset(partition.offset()), size: partition.size() })
         };
         let subtypes = (SLOT_SUBTYPE..).take(record::MAX_SLOTS);
         let slots: Vec<Region> = subtypes.map_while(find).collect();

@@ -134,7 +134,11 @@ impl Installer {
 
     /// Checks what was written and makes it the module to run: as [`SlotState::New`] on trial, or at once as
     /// [`SlotState::Valid`] where a person with a cable stores it.
-    pub fn finish<S: Storage>(self, store: &mut Store<S>, state: SlotState) -> Result<SlotIndex, InstallError<S::Error>> {
+    pub fn finish<S: Storage>(
+        self,
+        store: &mut Store<S>,
+        state: SlotState,
+    ) -> Result<SlotIndex, InstallError<S::Error>> {
         let Install { length, crc32: expected, autostart, seal, name, .. } = self.install;
         let header = SlotHeader { length, crc32: expected, autostart, seal, name };
         if self.written != length {

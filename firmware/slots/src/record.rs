@@ -125,7 +125,8 @@ pub(crate) fn latest(area: &[u8]) -> (Option<Record>, Place) {
     let written = |number: &u32| cells.get(*number as usize).is_some_and(|cell| cell.iter().any(|byte| *byte != 0xff));
     let last = (at..(sector + 1) * PER_SECTOR).rev().find(written).unwrap_or(at);
     let next = last + 1;
-    let place = if next < (sector + 1) * PER_SECTOR { Place::Cell(next) } else { Place::Sector((sector + 1) % SECTORS) };
+    let place =
+        if next < (sector + 1) * PER_SECTOR { Place::Cell(next) } else { Place::Sector((sector + 1) % SECTORS) };
     (Some(record), place)
 }
 

@@ -255,7 +255,8 @@ fn a_device_with_a_key_runs_what_is_signed_with_it_and_nothing_else() {
     let mut flash = store.into_storage();
     let changed = module(3, 300);
     flash.slots[slot.index()][MODULE_OFFSET as usize..][..300].copy_from_slice(&changed);
-    let header = SlotHeader { crc32: crc32(&changed), ..SlotHeader::decode(&flash.slots[slot.index()]).expect("a header") };
+    let header =
+        SlotHeader { crc32: crc32(&changed), ..SlotHeader::decode(&flash.slots[slot.index()]).expect("a header") };
     flash.slots[slot.index()][..HEADER_LEN].copy_from_slice(&header.encode());
     flash.record.fill(0xff);
     let store = Store::open(flash, Some(key));

@@ -117,7 +117,8 @@ impl Esp32c3 {
 
     fn receiving_pin(&self, uart: usize) -> Option<u32> {
         let through_matrix = self.gpio.input_pad(*UART_SIGNALS.get(uart)?);
-        let direct = (uart == 0 && self.io_mux.get(IO_MUX_PIN + 4 * UART0_RX_PIN) >> 12 & 7 == 0).then_some(UART0_RX_PIN);
+        let direct =
+            (uart == 0 && self.io_mux.get(IO_MUX_PIN + 4 * UART0_RX_PIN) >> 12 & 7 == 0).then_some(UART0_RX_PIN);
         through_matrix.or(direct)
     }
 }
