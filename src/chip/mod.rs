@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use cpu::riscv::RiscV;
-use cpu::{Bus, Cpu, CpuStop, Ticks};
+use cpu::{Bus, Cpu, CpuStop, DispatchPair, Ticks};
 use soc::esp32c3::regions::{self, FLASH_BACKING, FLASH_SIZES, Region};
 use soc::esp32c3::{Esp32c3, TICKS_PER_SECOND};
 
@@ -172,6 +172,16 @@ impl Machine {
     /// Dispatches counted since [`Machine::count_dispatches`].
     pub fn dispatches(&self) -> u64 {
         self.cpu.dispatches()
+    }
+
+    /// Tells apart, from now on, where the jumps of [`Machine::count_dispatches`] lead.
+    pub fn profile_dispatches(&mut self) {
+        self.cpu.profile_dispatches();
+    }
+
+    /// What [`Machine::profile_dispatches`] found, in no order.
+    pub fn dispatch_pairs(&self) -> Vec<DispatchPair> {
+        self.cpu.dispatch_pairs()
     }
 
     /// What UART0 has sent since the last call, with the moment each byte was complete.

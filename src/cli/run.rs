@@ -12,10 +12,14 @@ use serde_json::json;
 use super::build::TranslateArgs;
 use super::exit::Exit;
 use super::files;
+#[cfg(feature = "emulate")]
+use super::profile;
 use super::report::Reporter;
 use super::size::parse_duration;
 use super::stats;
 use super::verify::verify;
+#[cfg(feature = "emulate")]
+use crate::device::emulated::{Count, EmulatedDevice};
 use crate::device::session::{self, End, Outcome, Plan, PlannedArgument, RefusedStart};
 use crate::device::transport::{DeviceError, Transport};
 use crate::device::trap;
@@ -53,6 +57,10 @@ pub struct RunArgs {
     #[cfg(feature = "emulate")]
     #[command(flatten)]
     board: super::board::BoardArgs,
+    /// Report the opcodes that were executed, and what they cost
+    #[cfg(feature = "emulate")]
+    #[arg(long)]
+    profile: bool,
     #[command(flatten)]
     translation: TranslateArgs,
 }
@@ -84,6 +92,10 @@ pub fn run(args: &RunArgs, reporter: Reporter) -> Exit {
     let mut console = Console { reporter, line: Vec::new() };
     let outcome = session::run(device.as_mut(), &plan(args), &mut |text| console.write(text));
     console.finish();
+    #[cfg(feature = "emulate")]
+    if let Some(profile) = device.profile() {
+        profile::show(reporter, &profile);
+    }
     match outcome.and_then(|outcome| device.finish().map(|()| outcome)) {
         Ok(outcome) => finish(args, reporter, &module, &file, &outcome),
         Err(error) => fail(reporter, &error),
@@ -115,9 +127,13 @@ fn fail(reporter: Reporter, error: &DeviceError) -> Exit {
 
 #[cfg(feature = "emulate")]
 fn boot(args: &RunArgs, module: &[u8]) -> Result<Box<dyn Transport>, Diagnostic> {
-    use crate::device::emulated::EmulatedDevice;
     let attached = args.board.attach()?;
-    let device = EmulatedDevice::boot(args.emulate, module, args.timeout, args.stats, attached);
+    let count = match (args.profile, args.stats) {
+        (true, _) => Count::Opcodes,
+        (false, true) => Count::Instructions,
+        (false, false) => Count::Nothing,
+    };
+    let device = EmulatedDevice::boot(args.emulate, module, args.timeout, count, attached);
     Ok(Box::new(device.map_err(|error| fault(&error))?))
 }
 

@@ -5,10 +5,11 @@ use std::io::{self, BufWriter};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use espb_image::{Chip, FlashImage};
+use espb_image::{Chip, FlashImage, Placement};
 use object::{Object, ObjectSymbol};
 
 use super::firmware::{self, Firmware};
+use super::profile::Profile;
 use super::transport::{Counters, DeviceError, Received, Transport};
 use super::waveform::Waveform;
 use crate::chip::{Board, Level, Machine, MachineOptions, Pin, PinLevel, Stop, Until};
@@ -33,9 +34,21 @@ pub fn pin_level(time: Duration, pin: Pin, level: Level) -> PinLevel {
     PinLevel { at: to_ticks(time), pin, level }
 }
 
+/// What is counted while the chip runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    /// Machine instructions alone.
+    Nothing,
+    /// VM instructions too.
+    Instructions,
+    /// VM instructions by opcode, which takes longer.
+    Opcodes,
+}
+
 /// A booted chip.
 pub struct EmulatedDevice {
     machine: Machine,
+    firmware: Firmware,
     deadline: Option<u64>,
     wall_clock: Option<Instant>,
     waveform: Option<Waveform<BufWriter<File>>>,
@@ -43,12 +56,12 @@ pub struct EmulatedDevice {
 
 impl EmulatedDevice {
     /// A chip just out of reset with `module` in its slot, waiting to be told to start it. `timeout` limits the wall-clock time
-    /// of the whole run; with `count` VM instructions are counted.
+    /// of the whole run; VM instructions are counted as `count` says.
     pub fn boot(
         chip: Chip,
         module: &[u8],
         timeout: Option<Duration>,
-        count: bool,
+        count: Count,
         attached: Attached,
     ) -> Result<Self, DeviceError> {
         let firmware = firmware::of(chip).ok_or_else(|| DeviceError {
@@ -60,16 +73,20 @@ impl EmulatedDevice {
             help: "run `make firmware`, then build espb again".into(),
         };
         let mut image = FlashImage::from_merged(firmware.image).map_err(|error| broken(error.to_string()))?;
-        image.place_module(module, false).map_err(|error| DeviceError {
+        let placement = Placement { file: module, name: "", autostart: false, slot: None, key: None };
+        image.place_module(&placement).map_err(|error| DeviceError {
             message: error.to_string(),
             help: "make the module smaller: build with -Os and --strip".into(),
         })?;
         let options = MachineOptions { board: attached.board, ..MachineOptions::default() };
         let mut machine = Machine::esp32c3(image.merged(), options).map_err(|error| broken(error.to_string()))?;
-        if count {
+        if count != Count::Nothing {
             machine.count_dispatches(
                 interpreter(&firmware).ok_or_else(|| broken(format!("it has no symbol {INTERPRETER}")))?,
             );
+        }
+        if count == Count::Opcodes {
+            machine.profile_dispatches();
         }
         let waveform = match attached.waveform {
             Some(file) => {
@@ -79,7 +96,7 @@ impl EmulatedDevice {
             None => None,
         };
         let wall_clock = timeout.map(|timeout| Instant::now() + timeout);
-        Ok(Self { machine, deadline: None, wall_clock, waveform })
+        Ok(Self { machine, firmware, deadline: None, wall_clock, waveform })
     }
 
     /// Runs the chip; what its pins did meanwhile is in the waveform, if there is one.
@@ -173,6 +190,14 @@ impl Transport for EmulatedDevice {
 
     fn set_deadline(&mut self, deadline: Option<Duration>) {
         self.deadline = deadline.map(to_ticks);
+    }
+
+    fn profile(&self) -> Option<Profile> {
+        let pairs = self.machine.dispatch_pairs();
+        if pairs.is_empty() {
+            return None;
+        }
+        Profile::new(self.firmware.elf, &interpreter(&self.firmware)?, &pairs)
     }
 
     fn counters(&self) -> Option<Counters> {

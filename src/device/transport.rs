@@ -61,6 +61,12 @@ pub trait Transport {
         Ok(())
     }
 
+    /// The executed opcodes, where they were counted.
+    #[cfg(feature = "emulate")]
+    fn profile(&self) -> Option<super::profile::Profile> {
+        None
+    }
+
     /// The counts, where there are any.
     fn counters(&self) -> Option<Counters> {
         None
