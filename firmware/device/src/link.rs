@@ -7,7 +7,6 @@ use core::{
     sync::atomic::{AtomicPtr, Ordering},
 };
 
-use espb_slots::{Boot, HeaderError, Store};
 use espb_link::{
     PROTOCOL,
     event::{Event, Hello, Refusal, Slot, Stats},
@@ -15,6 +14,7 @@ use espb_link::{
     request::{Call, Request, Start},
     splitter::{Piece, Splitter},
 };
+use espb_slots::{Boot, HeaderError, Store};
 
 use crate::{
     console, counters,
@@ -96,7 +96,8 @@ struct Device {
 }
 
 extern "C" fn body(_: *mut c_void) {
-    let mut device = Device { boot_instructions: counters::instructions(), store: Store::open(DeviceFlash::open(), None) };
+    let mut device =
+        Device { boot_instructions: counters::instructions(), store: Store::open(DeviceFlash::open(), None) };
     // A flash that cannot be written leaves the trial as it is; it will not be run again either.
     let _ = device.store.settle();
     device.say_hello();

@@ -25,6 +25,7 @@ mod stdlib;
 mod stream;
 mod string;
 mod task;
+mod task_info;
 mod timer;
 
 pub use copies::forget as forget_copies;
@@ -98,8 +99,9 @@ const fn own(name: &'static str, function: fn(&mut Call<'_, '_>) -> Result<u64, 
     Registration { name, action: Action::Own(function) }
 }
 
-const GROUPS: [&[Registration]; 20] = [
+const GROUPS: [&[Registration]; 21] = [
     task::TABLE,
+    task_info::TABLE,
     queue::TABLE,
     timer::TABLE,
     event::TABLE,

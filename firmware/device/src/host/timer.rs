@@ -18,6 +18,10 @@ pub const TABLE: &[Registration] = &[
     native!("uxTimerGetReloadMode", ffi::uxTimerGetReloadMode),
     native!("xTimerGetPeriod", ffi::xTimerGetPeriod),
     native!("xTimerGetExpiryTime", ffi::xTimerGetExpiryTime),
+    native!("xTimerGetTimerDaemonTaskHandle", ffi::xTimerGetTimerDaemonTaskHandle),
+    native!("pcTimerGetName", ffi::pcTimerGetName),
+    native!("vTimerSetTimerNumber", ffi::vTimerSetTimerNumber),
+    native!("uxTimerGetTimerNumber", ffi::uxTimerGetTimerNumber),
     native!("xTimerPendFunctionCall", ffi::xTimerPendFunctionCall),
 ];
 
