@@ -12,7 +12,7 @@ use espb_vm::{HostCall, Trap, TrapKind};
 
 use super::{Call, copies};
 use crate::{
-    instance::{Failure, objects, task},
+    instance::{Failure, Running, task},
     kernel::{self, ffi},
 };
 
@@ -33,15 +33,16 @@ impl Checked {
 }
 
 /// Checks the arguments. Nothing of the module runs meanwhile, so what was checked still holds for kernel objects when the call begins.
-pub fn check(call: &HostCall<'_>, host: &HostContract) -> Result<Checked, Trap> {
+pub fn check(call: &HostCall<'_>, running: &Running, host: &HostContract) -> Result<Checked, Trap> {
     let mut checker = Checker {
         call,
+        running,
         signature: Signature::decode(host.signature),
         uses: [0; 2],
         released: None,
         result: ResultMeaning::Value,
     };
-    let note = |uses| task::ModuleTask::current().map_or([0; 2], |task| task.note_uses(uses));
+    let note = |uses| task::ModuleTask::current(running).map_or([0; 2], |task| task.note_uses(uses));
     let uses_before = if host.immeta.is_empty() && host.cbmeta.is_empty() {
         note([0; 2])
     } else {
@@ -53,6 +54,7 @@ pub fn check(call: &HostCall<'_>, host: &HostContract) -> Result<Checked, Trap> 
 
 struct Checker<'c, 'a> {
     call: &'c HostCall<'a>,
+    running: &'c Running,
     signature: Option<Signature>,
     uses: [u32; 2],
     released: Option<(HandleKind, u32)>,
@@ -77,7 +79,7 @@ impl Checker<'_, '_> {
                 }
             }
         }
-        if matches!(self.result, ResultMeaning::Handle { created: true, .. }) && objects::is_full() {
+        if matches!(self.result, ResultMeaning::Handle { created: true, .. }) && self.running.objects().is_full() {
             return Err(Trap::new(TrapKind::Host, Failure::TooManyObjects as u32));
         }
         Ok(())
@@ -176,15 +178,15 @@ impl Checker<'_, '_> {
 
     fn element_size(&self, queue: u32) -> Option<u32> {
         // SAFETY: the instance owns this queue, so it exists.
-        objects::owns(HandleKind::Queue, queue)
-            .then(|| unsafe { ffi::uxQueueGetQueueItemSize(queue as ffi::QueueHandle) })
+        let owned = self.running.objects().owns(HandleKind::Queue, queue);
+        owned.then(|| unsafe { ffi::uxQueueGetQueueItemSize(queue as ffi::QueueHandle) })
     }
 
     fn handle(&mut self, position: u8, handle: &Handle, value: u32) -> Result<(), Trap> {
         if value == 0 && handle.nullable {
             return Ok(());
         }
-        if !objects::owns(handle.kind, value) {
+        if !self.running.objects().owns(handle.kind, value) {
             return Err(self.violation(position, value));
         }
         let released = match handle.fate {
@@ -202,11 +204,11 @@ impl Checker<'_, '_> {
 }
 
 /// Takes a released object off the instance's list, just before the call that deletes it.
-pub fn release(checked: &Checked) -> Result<(), Trap> {
+pub fn release(call: &Call<'_, '_>, checked: &Checked) -> Result<(), Trap> {
     let Some((kind, handle)) = checked.released else { return Ok(()) };
     // Both in one step: who is first deletes, and nobody begins to use what is about to go.
     kernel::without_switching(|| {
-        if task::is_used(handle) || !objects::remove(kind, handle) {
+        if task::is_used(handle) || !call.running.objects().remove(kind, handle) {
             return Err(Trap::new(TrapKind::Host, Failure::InUse as u32));
         }
         Ok(())
@@ -215,7 +217,7 @@ pub fn release(checked: &Checked) -> Result<(), Trap> {
 
 /// Registers what the call created and turns its result into the module's.
 pub fn settle(call: &Call<'_, '_>, checked: &Checked, result: Result<u64, Trap>) -> Result<u64, Trap> {
-    if let Some(task) = task::ModuleTask::current() {
+    if let Some(task) = task::ModuleTask::current(call.running) {
         task.note_uses(checked.uses_before);
     }
     let result = result?;
@@ -226,7 +228,8 @@ pub fn settle(call: &Call<'_, '_>, checked: &Checked, result: Result<u64, Trap>)
                 super::delete_object(kind, result as u32);
                 return Ok(0);
             }
-            objects::add(kind, result as u32).map_err(|_| Trap::new(TrapKind::Host, Failure::TooManyObjects as u32))?;
+            let added = call.running.objects().add(kind, result as u32);
+            added.map_err(|_| Trap::new(TrapKind::Host, Failure::TooManyObjects as u32))?;
         }
         ResultMeaning::Copied { .. } if result != 0 => return copies::copy(call, result as u32),
         _ => {}
