@@ -6,6 +6,10 @@ pub mod client;
 #[cfg(feature = "emulate")]
 pub mod emulated;
 pub mod firmware;
+#[cfg(feature = "emulate")]
+pub mod profile;
 pub mod session;
 pub mod transport;
 pub mod trap;
+#[cfg(feature = "emulate")]
+mod waveform;

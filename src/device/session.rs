@@ -97,7 +97,7 @@ pub struct Outcome {
 /// How long, on the device's clock, a running device may take to answer a request.
 const ANSWER: Duration = Duration::from_secs(2);
 
-/// Runs a module that lies in the device's first slot. Console text goes to `console` as it comes.
+/// Runs a module that lies in the device's newest slot. Console text goes to `console` as it comes.
 pub fn run(transport: &mut dyn Transport, plan: &Plan, console: &mut dyn FnMut(&[u8])) -> Result<Outcome, DeviceError> {
     transport.set_deadline(plan.until);
     let mut session = Session {
@@ -158,7 +158,7 @@ impl Session<'_> {
                 detached: true,
             })?;
         }
-        let loaded = self.load(Source::Slot(0))?;
+        let loaded = self.load(Source::Newest)?;
         self.figures.instance = Some(loaded.instance);
         self.figures.load = loaded.load_instructions;
         self.figures.linear_memory = loaded.linear_memory;

@@ -9,16 +9,16 @@ use core::{
 
 use espb_link::{
     InstanceId, PROTOCOL, Source,
-    event::{Event, Hello, MAX_INSTANCES, Refusal, Resident, Slot, Stats},
+    event::{Event, Hello, Loaded, MAX_INSTANCES, Refusal, Resident, Slot, Stats},
     frame::{self, MAX_FRAME},
     request::{Call, Request, Start},
-    slot::SlotError,
     splitter::{Piece, Splitter},
 };
+use espb_slots::{Boot, HeaderError, SlotIndex, Store};
 
 use crate::{
     console, counters,
-    flash::{self, FlashError, StoredModule},
+    flash::DeviceFlash,
     heartbeat,
     instance::{
         Running, deferred, end,
@@ -96,7 +96,7 @@ pub fn send(event: &Event<'_>) {
 
 /// What the task knows.
 struct Device {
-    stored: Result<StoredModule, FlashError>,
+    store: Store<DeviceFlash>,
     boot_instructions: u64,
     /// The module that is coming over the link.
     upload: Option<Upload>,
@@ -104,7 +104,10 @@ struct Device {
 
 extern "C" fn body(_: *mut c_void) {
     let boot_instructions = counters::instructions();
-    let mut device = Device { boot_instructions, stored: flash::stored_module(), upload: None };
+    let store = Store::open(DeviceFlash::open(), None);
+    let mut device = Device { boot_instructions, store, upload: None };
+    // A flash that cannot be written leaves the trial as it is; it will not be run again either.
+    let _ = device.store.settle();
     device.say_hello();
     device.autostart();
     let mut splitter = Splitter::new();
@@ -169,23 +172,41 @@ impl Device {
     }
 
     fn load(&mut self, source: Source) -> Result<&'static Running, Refused> {
-        let origin = match source {
+        let (running, loaded) = match source {
+            Source::Newest => self.load_slot(self.newest()?)?,
             Source::Slot(slot) => {
-                // There is one.
-                let stored = if slot == 0 { self.stored } else { Err(FlashError::NoSlot) };
-                let stored = stored.map_err(|error| Refused::new(Refusal::Slot, format_args!("{error}")))?;
-                Origin::Slot(slot, stored.bytes)
+                let boot = self.store.runnable(SlotIndex(slot));
+                self.load_slot(boot.map_err(|unfit| Refused::new(Refusal::Slot, format_args!("{unfit}")))?)?
             }
-            Source::Upload => Origin::Upload(self.upload.take().ok_or_else(no_upload)?),
+            Source::Upload => load::load(Origin::Upload(self.upload.take().ok_or_else(no_upload)?))?,
         };
-        let (running, loaded) = load::load(origin)?;
         send(&Event::Loaded(loaded));
         Ok(running)
     }
 
+    fn load_slot(&mut self, boot: Boot) -> Result<(&'static Running, Loaded), Refused> {
+        let loaded = load::load(Origin::Slot(boot.slot.0, self.module(&boot).unwrap_or_default()))?;
+        self.store.begin(&boot).map_err(|error| {
+            end::end(loaded.0);
+            Refused::new(Refusal::Slot, format_args!("{error}"))
+        })?;
+        Ok(loaded)
+    }
+
+    /// The slot to run where none is named.
+    fn newest(&self) -> Result<Boot, Refused> {
+        self.store.choose().ok_or_else(|| {
+            let none = |slot| self.store.runnable(slot).err();
+            match self.store.slots().filter_map(none).last() {
+                Some(reason) => Refused::new(Refusal::Slot, format_args!("{reason}")),
+                None => Refused::new(Refusal::Slot, format_args!("the device has no module slots")),
+            }
+        })
+    }
+
     fn autostart(&mut self) {
-        if self.stored.is_ok_and(|module| module.autostart) {
-            let started = self.load(Source::Slot(0)).and_then(|running| {
+        if self.store.choose().is_some_and(|boot| boot.header.autostart) {
+            let started = self.load(Source::Newest).and_then(|running| {
                 let (instance, call) = (running.id(), Call::Entry);
                 let start = Start { instance, call, arguments: heapless::Vec::new(), fuel: None, detached: true };
                 self.carry_out(&Request::Start(start))
@@ -196,12 +217,19 @@ impl Device {
         }
     }
 
+    /// A module in place, for as long as its slot is not written: which the slots' code forbids for those in use.
+    fn module(&self, boot: &Boot) -> Option<&'static [u8]> {
+        let bytes = self.store.module(boot.slot, &boot.header)?;
+        // SAFETY: flash stays mapped for ever; `Installer::begin` is told which slots are in use.
+        Some(unsafe { core::slice::from_raw_parts(bytes.as_ptr(), bytes.len()) })
+    }
+
     fn say_hello(&self) {
-        let slot = match self.stored {
-            Ok(module) => Slot::Module { length: module.bytes.len() as u32, autostart: module.autostart },
-            Err(FlashError::NoSlot | FlashError::TooLarge) => Slot::Missing,
-            Err(FlashError::Header(SlotError::Empty)) => Slot::Empty,
-            Err(_) => Slot::Corrupt,
+        let slot = match self.store.choose() {
+            Some(Boot { header, .. }) => Slot::Module { length: header.length, autostart: header.autostart },
+            None if self.store.slots().next().is_none() => Slot::Missing,
+            None if self.store.slots().all(|slot| self.store.header(slot) == Err(HeaderError::Empty)) => Slot::Empty,
+            None => Slot::Corrupt,
         };
         send(&Event::Hello(Hello {
             protocol: PROTOCOL,
@@ -258,5 +286,6 @@ fn stats(instance: Option<InstanceId>) -> Result<Stats, Refused> {
         largest_free_block: kernel::heap::largest_free_block() as u32,
         free_thunks: registry::free_thunk_count().into(),
         lost_interrupts: deferred::lost(),
+        heartbeat_delay: heartbeat::worst_delay(),
     })
 }

@@ -233,6 +233,8 @@ pub struct Stats {
     pub minimum_free_heap: u32,
     /// Native stack of module tasks that was never used, of the task that used most.
     pub native_stack_spare: u32,
+    /// The most microseconds that a heartbeat came after its time, by the hardware's clock.
+    pub heartbeat_delay: u32,
     /// The firmware's largest block of free heap.
     pub largest_free_block: u32,
     /// Thunks that no instance has.

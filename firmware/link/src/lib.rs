@@ -11,7 +11,6 @@ extern crate std;
 pub mod event;
 pub mod frame;
 pub mod request;
-pub mod slot;
 pub mod splitter;
 #[cfg(test)]
 mod tests;
@@ -27,6 +26,8 @@ pub struct InstanceId(pub u16);
 pub enum Source {
     /// A slot in flash, counted from 0.
     Slot(u8),
+    /// The slot that would run at boot: the newest that may. An instance that is loaded names its slot.
+    Newest,
     /// What `Request::Upload` brought into RAM; it becomes the instance's and goes with it.
     Upload,
 }
