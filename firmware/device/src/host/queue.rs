@@ -8,7 +8,7 @@ use espb_vm::{Trap, TrapKind};
 
 use super::{Call, Registration, native, own};
 use crate::{
-    instance::{Failure, Running, objects},
+    instance::{Failure, Running},
     kernel::ffi,
     native_function,
 };
@@ -95,7 +95,7 @@ fn reset(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
 
 /// Whether a task holds a mutex of the instance.
 pub fn holds_mutex(running: &Running, task: ffi::TaskHandle) -> bool {
-    let owned = (0..).map_while(|position| objects::nth(HandleKind::Queue, position));
+    let owned = (0..).map_while(|position| running.objects().nth(HandleKind::Queue, position));
     // SAFETY: these queues exist; of those that are no mutexes the kernel answers null.
     let mut holders = owned
         .chain(core::iter::once(running.critical() as u32))

@@ -8,7 +8,7 @@ use espb_vm::{Stacks, Trap, TrapKind};
 use super::{Call, Registration, native, own, queue};
 use crate::{
     console,
-    instance::{self, Failure, end, objects, task as tasks},
+    instance::{self, Failure, end, task as tasks},
     kernel::{self, ffi, tls},
 };
 
@@ -85,15 +85,15 @@ fn create_with(call: &Call<'_, '_>, arguments: [u32; 6]) -> Result<u64, Trap> {
 }
 
 /// The current task, if it is one of the module's own.
-pub fn own_task(_: &Call<'_, '_>) -> Result<ffi::TaskHandle, Trap> {
-    match tasks::ModuleTask::current() {
+pub fn own_task(call: &Call<'_, '_>) -> Result<ffi::TaskHandle, Trap> {
+    match tasks::ModuleTask::current(call.running) {
         Some(task) if !task.is_firmware() => Ok(task.handle()),
         _ => Err(Trap::new(TrapKind::Host, Failure::NotInCallback as u32)),
     }
 }
 
 fn delete(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
-    let own = tasks::ModuleTask::current().map_or(ptr::null_mut(), tasks::ModuleTask::handle);
+    let own = tasks::ModuleTask::current(call.running).map_or(ptr::null_mut(), tasks::ModuleTask::handle);
     let task = if call.word(0) == 0 { own_task(call)? } else { call.word(0) as ffi::TaskHandle };
     if queue::holds_mutex(call.running, task) {
         return Err(Trap::new(TrapKind::Host, Failure::MutexHeld as u32));
@@ -102,7 +102,7 @@ fn delete(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
         // The kernel would notify the deleted task at the buffer's next use.
         return Err(Trap::new(TrapKind::Host, Failure::InUse as u32));
     }
-    objects::remove(HandleKind::Task, task as u32);
+    call.running.objects().remove(HandleKind::Task, task as u32);
     end::doom(task);
     while task == own {
         // SAFETY: suspends this task until the link task deletes it.

@@ -203,7 +203,6 @@ unsafe extern "C" {
     pub fn uxTimerGetReloadMode(timer: TimerHandle) -> UBaseType;
     pub fn xTimerGetPeriod(timer: TimerHandle) -> TickType;
     pub fn xTimerGetExpiryTime(timer: TimerHandle) -> TickType;
-    pub fn xTimerGetTimerDaemonTaskHandle() -> TaskHandle;
     pub fn xTimerPendFunctionCall(
         function: extern "C" fn(*mut c_void, u32),
         argument: *mut c_void,
@@ -321,6 +320,7 @@ unsafe extern "C" {
     pub fn vQueueUnregisterQueue(queue: QueueHandle);
     pub fn pcQueueGetName(queue: QueueHandle) -> *const c_char;
 
+    pub fn xTimerGetTimerDaemonTaskHandle() -> TaskHandle;
     pub fn pcTimerGetName(timer: TimerHandle) -> *const c_char;
     pub fn vTimerSetTimerNumber(timer: TimerHandle, number: UBaseType);
     pub fn uxTimerGetTimerNumber(timer: TimerHandle) -> UBaseType;
