@@ -17,4 +17,5 @@ mod program;
 mod project;
 #[path = "../shared/random.rs"]
 mod random;
+mod registered;
 mod run;
