@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use espb::device::emulated::EmulatedDevice;
+use espb::device::emulated::{Attached, Count, EmulatedDevice};
 use espb::device::transport::{Received, Transport};
 use espb_image::Chip;
 use espb_link::PROTOCOL;
@@ -110,7 +110,8 @@ fn heard(event: &Event<'_>) -> Heard {
 
 /// Runs a module, with a budget of fuel or without, and says what harm it did.
 pub fn attack(module: &[u8], with_fuel: bool) -> Result<Survived, String> {
-    let device = EmulatedDevice::boot(Chip::Esp32c3, module, None, false).map_err(|error| error.to_string())?;
+    let device = EmulatedDevice::boot(Chip::Esp32c3, module, None, Count::Nothing, Attached::default())
+        .map_err(|error| error.to_string())?;
     let mut console = Console { device, splitter: Splitter::new(), text: Vec::new() };
     let result = follow(&mut console, with_fuel);
     let text = String::from_utf8_lossy(&console.text);
