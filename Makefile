@@ -25,7 +25,7 @@ PACKAGES := build-essential llvm-22-dev libpolly-22-dev libzstd-dev zlib1g-dev l
 .DELETE_ON_ERROR:
 # Cargo uses all cores by itself; the order of prerequisites below is meant.
 .NOTPARALLEL:
-.PHONY: help setup toolchain firmware build fixtures demo test corpus conformance infer-score fuzz-build bench bench-build \
+.PHONY: help setup toolchain firmware build fixtures man demo test corpus conformance infer-score fuzz-build bench bench-build \
 	image-info clean FORCE
 
 help: ## what can be made
@@ -55,15 +55,18 @@ build: firmware ## the program espb, with the firmware in it: target/release/esp
 
 fixtures: $(FIXTURE_IR) ## the C programs in fixtures/ as LLVM IR, in build/fixtures
 
-build/fixtures/%.ll: fixtures/%.c fixtures/compile
+build/fixtures/%.ll: fixtures/%.c fixtures/compile fixtures/headers
 	@mkdir -p $(@D)
 	CLANG=$(CC_IR) fixtures/compile $< $@ -MMD -MF $(@:.ll=.d) -MT $@ $(IR_FLAGS)
 
-build/fixtures/%.ll: fixtures/%.cpp fixtures/compile
+build/fixtures/%.ll: fixtures/%.cpp fixtures/compile fixtures/headers
 	@mkdir -p $(@D)
 	CLANG=$(CC_IR) fixtures/compile $< $@ -MMD -MF $(@:.ll=.d) -MT $@ $(IR_FLAGS)
 
 -include $(FIXTURE_IR:.ll=.d)
+
+man: build ## manual pages of all commands, in build/man
+	$(ESPB) man build/man
 
 HELLO := build/fixtures/tasks/hello_task
 
@@ -106,4 +109,4 @@ $(ESPTOOL):
 	-python3 -m venv build/venv && build/venv/bin/pip install --quiet --disable-pip-version-check esptool
 
 clean: ## remove what was built, except the firmware's compiler
-	rm -rf build/fixtures build/firmware build/venv firmware/device/target target
+	rm -rf build/fixtures build/man build/firmware build/venv firmware/device/target target
