@@ -16,9 +16,9 @@ IR_FLAGS ?=
 FIXTURE_IR := $(patsubst fixtures/%,build/fixtures/%.ll,$(basename $(wildcard fixtures/*/*.c fixtures/*/*.cpp)))
 
 # Debian packages: LLVM as a static library for the translator; clang and lld for C; cmake, pkg-config and libclang for Unicorn;
-# venv for the check of the image with esptool.
+# ninja for the test of the guide's CMake; venv for the check of the image with esptool.
 PACKAGES := build-essential llvm-22-dev libpolly-22-dev libzstd-dev zlib1g-dev libxml2-dev \
-	clang-22 lld-22 cmake pkg-config libclang-19-dev picolibc-riscv64-unknown-elf gcc-riscv64-unknown-elf \
+	clang-22 lld-22 cmake ninja-build pkg-config libclang-19-dev picolibc-riscv64-unknown-elf gcc-riscv64-unknown-elf \
 	python3-pip python3-venv
 
 .DEFAULT_GOAL := build

@@ -169,7 +169,7 @@ fn cmake_project() -> tempfile::TempDir {
         blocks("docs/makefiles.md", "cmake").try_into().expect("the guide shows a file and its use");
     let app = "#include \"answer.h\"\nint app_main(void) { return ANSWER; }\n";
     let lists = format!(
-        "cmake_minimum_required(VERSION 3.20)\nproject(sample C)\nadd_library(main STATIC main/main.c main/app.c)\n\
+        "cmake_minimum_required(VERSION 3.16)\nproject(sample C)\nadd_library(main STATIC main/main.c main/app.c)\n\
          target_include_directories(main PRIVATE include)\n{use_of_it}"
     );
     for (name, text) in [
@@ -207,19 +207,19 @@ fn the_guides_cmake_makes_modules_and_its_espb_commands_work() {
     let shown = commands("docs/makefiles.md", &["cmake"]);
     let [configure, build] = shown.as_slice() else { panic!("the guide shows two commands of cmake: {shown:?}") };
     run(configure);
-    assert!(run(build).contains("Generating app.espb"));
+    assert!(run(build).contains("app.espb"));
     let module = folder.path().join("build/app.espb");
     let result = || finish(Command::new(env!("CARGO_BIN_EXE_espb")).args(["run", "--for", "1s"]).arg(&module)).code;
     assert_eq!(result(), 42);
-    assert!(!run(build).contains("Generating"), "nothing changed");
+    assert_eq!(run(build), "ninja: no work to do.\n");
 
     let header = folder.path().join("include/answer.h");
     fs::write(&header, "#define ANSWER 43\n").expect("it can be written");
     let built = fs::metadata(&module).and_then(|module| module.modified()).expect("it was built");
     let file = File::options().append(true).open(&header).expect("it was written");
     file.set_modified(built + Duration::from_micros(1)).expect("its time can be set");
-    assert!(run(build).contains("Generating app-main_app_c.ll"));
-    assert_eq!(result(), 43);
+    run(build);
+    assert_eq!(result(), 43, "a header has changed");
 
     let shown = commands("docs/makefiles.md", &["espb"]);
     assert!(shown.len() >= 3, "{shown:?}");
