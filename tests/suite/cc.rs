@@ -291,7 +291,7 @@ fn script(folder: &Folder, name: &str, refused: &str) {
 #[test]
 fn clang_is_the_one_asked_for_or_that_of_cc_or_the_newest_fit_one_on_the_path() {
     let folder = Folder::with(&[("app.c", "int app_main(void) { return 0; }\n")]);
-    ["bin/clang", "bin/clang-20", "bin/clang-9", "mine/clang", "mine/gcc"]
+    ["bin/clang", "bin/clang-19", "bin/clang-20", "bin/clang-9", "mine/clang", "mine/gcc"]
         .iter()
         .for_each(|name| script(&folder, name, "nothing"));
     let mine = folder.path().join("mine/clang").display().to_string();
