@@ -1,5 +1,7 @@
 //! The command line: one file a command. Nothing outside this folder prints.
 
+#[cfg(feature = "emulate")]
+mod board;
 mod build;
 mod cc;
 mod completions;
@@ -8,6 +10,8 @@ mod explain;
 mod files;
 mod inspect;
 mod man;
+#[cfg(feature = "emulate")]
+mod profile;
 mod report;
 mod run;
 mod size;

@@ -10,6 +10,8 @@ mod hostile;
 mod inference;
 mod linking;
 mod man;
+#[path = "../shared/mutant.rs"]
+mod mutant;
 mod program;
 mod project;
 #[path = "../shared/random.rs"]
