@@ -16,16 +16,16 @@ IR_FLAGS ?=
 FIXTURE_IR := $(patsubst fixtures/%,build/fixtures/%.ll,$(basename $(wildcard fixtures/*/*.c fixtures/*/*.cpp)))
 
 # Debian packages: LLVM as a static library for the translator; clang and lld for C; cmake, pkg-config and libclang for Unicorn;
-# venv for the check of the image with esptool.
+# ninja for the test of the guide's CMake; venv for the check of the image with esptool.
 PACKAGES := build-essential llvm-22-dev libpolly-22-dev libzstd-dev zlib1g-dev libxml2-dev \
-	clang-22 lld-22 cmake pkg-config libclang-19-dev picolibc-riscv64-unknown-elf gcc-riscv64-unknown-elf \
+	clang-22 lld-22 cmake ninja-build pkg-config libclang-19-dev picolibc-riscv64-unknown-elf gcc-riscv64-unknown-elf \
 	python3-pip python3-venv
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
 # Cargo uses all cores by itself; the order of prerequisites below is meant.
 .NOTPARALLEL:
-.PHONY: help setup toolchain firmware build fixtures demo test corpus conformance infer-score fuzz-build bench bench-build \
+.PHONY: help setup toolchain firmware build fixtures man demo test corpus conformance infer-score fuzz-build bench bench-build \
 	image-info clean FORCE
 
 help: ## what can be made
@@ -55,15 +55,18 @@ build: firmware ## the program espb, with the firmware in it: target/release/esp
 
 fixtures: $(FIXTURE_IR) ## the C programs in fixtures/ as LLVM IR, in build/fixtures
 
-build/fixtures/%.ll: fixtures/%.c fixtures/compile
+build/fixtures/%.ll: fixtures/%.c fixtures/compile fixtures/headers
 	@mkdir -p $(@D)
 	CLANG=$(CC_IR) fixtures/compile $< $@ -MMD -MF $(@:.ll=.d) -MT $@ $(IR_FLAGS)
 
-build/fixtures/%.ll: fixtures/%.cpp fixtures/compile
+build/fixtures/%.ll: fixtures/%.cpp fixtures/compile fixtures/headers
 	@mkdir -p $(@D)
 	CLANG=$(CC_IR) fixtures/compile $< $@ -MMD -MF $(@:.ll=.d) -MT $@ $(IR_FLAGS)
 
 -include $(FIXTURE_IR:.ll=.d)
+
+man: build ## manual pages of all commands, in build/man
+	$(ESPB) man build/man
 
 HELLO := build/fixtures/tasks/hello_task
 
@@ -108,4 +111,4 @@ $(ESPTOOL):
 	-python3 -m venv build/venv && build/venv/bin/pip install --quiet --disable-pip-version-check esptool
 
 clean: ## remove what was built, except the firmware's compiler
-	rm -rf build/fixtures build/firmware build/venv firmware/device/target target
+	rm -rf build/fixtures build/man build/firmware build/venv firmware/device/target target
