@@ -18,6 +18,7 @@ use soc::esp32c3::{Esp32c3, TICKS_PER_SECOND};
 
 pub use cpu::Fault;
 pub use soc::esp32c3::Sent;
+pub use soc::esp32c3::pads::{Board, Level, Pin, PinLevel};
 
 /// Virtual time between two looks at the wall clock: a few milliseconds of host time at most, yet thousands of times what a
 /// look costs.
@@ -48,12 +49,14 @@ impl From<String> for ChipError {
 pub struct MachineOptions {
     /// The factory address in eFuse.
     pub mac: [u8; 6],
+    /// What is connected to the pins.
+    pub board: Board,
 }
 
 impl Default for MachineOptions {
     /// A locally administered address, so that it is nobody's.
     fn default() -> Self {
-        Self { mac: [0x02, 0x00, 0x00, 0xe5, 0x9b, 0x01] }
+        Self { mac: [0x02, 0x00, 0x00, 0xe5, 0x9b, 0x01], board: Board::default() }
     }
 }
 
@@ -108,7 +111,7 @@ impl Machine {
         flash.resize(size, 0xff);
         let application = boot::find_application(&flash)?;
         let rom = rom::Rom::esp32c3()?;
-        let mut cpu = RiscV::new(Esp32c3::new(flash.clone(), options.mac))?;
+        let mut cpu = RiscV::new(Esp32c3::new(flash.clone(), options.mac, &options.board))?;
         for Region { base, size } in [regions::ROM, regions::SRAM0, regions::SRAM1, regions::RTC_FAST] {
             cpu.map_memory(base, size)?;
         }
@@ -191,6 +194,18 @@ impl Machine {
     pub fn send_uart_input(&mut self, bytes: &[u8]) {
         let now = self.now();
         self.cpu.bus_mut().send_uart_input(now, bytes);
+    }
+
+    /// Records the pins' levels from now on, for [`Machine::take_pin_levels`].
+    pub fn record_pins(&mut self) {
+        let now = self.now();
+        self.cpu.bus_mut().record_pads(now);
+    }
+
+    /// What the pins were at when recording began, then each change since the last call, in order.
+    pub fn take_pin_levels(&mut self) -> Vec<PinLevel> {
+        let now = self.now();
+        self.cpu.bus_mut().take_pad_edges(now)
     }
 
     /// The flash chip's present contents.

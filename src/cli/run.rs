@@ -54,6 +54,9 @@ pub struct RunArgs {
     /// Report instructions, virtual time and memory used
     #[arg(long)]
     stats: bool,
+    #[cfg(feature = "emulate")]
+    #[command(flatten)]
+    board: super::board::BoardArgs,
     /// Report the opcodes that were executed, and what they cost
     #[cfg(feature = "emulate")]
     #[arg(long)]
@@ -81,7 +84,10 @@ pub fn run(args: &RunArgs, reporter: Reporter) -> Exit {
     };
     let mut device = match boot(args, &bytes) {
         Ok(device) => device,
-        Err(error) => return fail(reporter, &error),
+        Err(diagnostic) => {
+            reporter.diagnostic(&diagnostic);
+            return if diagnostic.code == DEVICE { Exit::Device } else { Exit::Input };
+        }
     };
     let mut console = Console { reporter, line: Vec::new() };
     let outcome = session::run(device.as_mut(), &plan(args), &mut |text| console.write(text));
@@ -90,7 +96,7 @@ pub fn run(args: &RunArgs, reporter: Reporter) -> Exit {
     if let Some(profile) = device.profile() {
         profile::show(reporter, &profile);
     }
-    match outcome {
+    match outcome.and_then(|outcome| device.finish().map(|()| outcome)) {
         Ok(outcome) => finish(args, reporter, &module, &file, &outcome),
         Err(error) => fail(reporter, &error),
     }
@@ -107,33 +113,36 @@ fn load(args: &RunArgs, reporter: Reporter) -> Result<Vec<u8>, Vec<Diagnostic>> 
     Ok(built.module)
 }
 
+/// Code of what is wrong with the device, not with the input.
+const DEVICE: &str = "espb::run::device";
+
+fn fault(error: &DeviceError) -> Diagnostic {
+    Diagnostic::error(DEVICE, error.message.clone(), Place::None, error.help.clone())
+}
+
 fn fail(reporter: Reporter, error: &DeviceError) -> Exit {
-    reporter.diagnostic(&Diagnostic::error(
-        "espb::run::device",
-        error.message.clone(),
-        Place::None,
-        error.help.clone(),
-    ));
+    reporter.diagnostic(&fault(error));
     Exit::Device
 }
 
 #[cfg(feature = "emulate")]
-fn boot(args: &RunArgs, module: &[u8]) -> Result<Box<dyn Transport>, DeviceError> {
+fn boot(args: &RunArgs, module: &[u8]) -> Result<Box<dyn Transport>, Diagnostic> {
+    let attached = args.board.attach()?;
     let count = match (args.profile, args.stats) {
         (true, _) => Count::Opcodes,
         (false, true) => Count::Instructions,
         (false, false) => Count::Nothing,
     };
-    let device = EmulatedDevice::boot(args.emulate, module, args.timeout, count)?;
-    Ok(Box::new(device))
+    let device = EmulatedDevice::boot(args.emulate, module, args.timeout, count, attached);
+    Ok(Box::new(device.map_err(|error| fault(&error))?))
 }
 
 #[cfg(not(feature = "emulate"))]
-fn boot(_: &RunArgs, _: &[u8]) -> Result<Box<dyn Transport>, DeviceError> {
-    Err(DeviceError {
+fn boot(_: &RunArgs, _: &[u8]) -> Result<Box<dyn Transport>, Diagnostic> {
+    Err(fault(&DeviceError {
         message: "this espb was built without the emulated chip".into(),
         help: "build it with the feature `emulate`, which makes the binary a GPL-2.0 work".into(),
-    })
+    }))
 }
 
 fn plan(args: &RunArgs) -> Plan {

@@ -10,3 +10,5 @@ pub mod profile;
 pub mod session;
 pub mod transport;
 pub mod trap;
+#[cfg(feature = "emulate")]
+mod waveform;
