@@ -128,7 +128,12 @@ fn follow(console: &mut Console, with_fuel: bool) -> Result<Survived, String> {
     console.send(&Request::Hello { protocol: PROTOCOL })?;
     let before = console.stats()?;
     let fuel = with_fuel.then_some(FUEL);
-    console.send(&Request::Start(Start { call: Call::Entry, arguments: heapless::Vec::new(), fuel, detached: false }))?;
+    console.send(&Request::Start(Start {
+        call: Call::Entry,
+        arguments: heapless::Vec::new(),
+        fuel,
+        detached: false,
+    }))?;
     let outcome = match console.hear(RUN, ended)? {
         Some(outcome) => outcome,
         None => {
@@ -142,7 +147,10 @@ fn follow(console: &mut Console, with_fuel: bool) -> Result<Survived, String> {
         .ok_or("the firmware does not answer")?;
     let after = console.stats()?;
     if after.free_heap != before.free_heap {
-        return Err(format!("{} bytes of the firmware's heap were free before, {} after", before.free_heap, after.free_heap));
+        return Err(format!(
+            "{} bytes of the firmware's heap were free before, {} after",
+            before.free_heap, after.free_heap
+        ));
     }
     if after.heartbeat_delay > MOST_DELAY {
         return Err(format!("a heartbeat came {} microseconds late", after.heartbeat_delay));

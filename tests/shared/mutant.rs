@@ -37,7 +37,8 @@ pub fn mutate_code(original: &[u8], random: &mut Random) -> Vec<u8> {
         } else if let Some(position) = instruction.opcode.operands().len().checked_sub(1) {
             let position = random.below(position + 1);
             let operand = instruction.opcode.operands()[position];
-            instruction.operands[position] = other_value(operand, instruction.operands[position], function.slots, random);
+            instruction.operands[position] =
+                other_value(operand, instruction.operands[position], function.slots, random);
         }
         let Ok(encoded) = instruction.encode() else { continue };
         let words = [Some(encoded.word), encoded.extension];

@@ -7,6 +7,7 @@ use espb_link::event::{Event, Exited, Frame, MAX_BACKTRACE, MAX_TEXT, Refused, T
 use espb_vm::{Trap, TrapKind};
 
 use crate::{
+    host,
     instance::{Failure, Progress, Running, end, load},
     link,
     native_call::Assertion,
@@ -87,12 +88,9 @@ fn describe(running: &'static Running, progress: &Progress, trap: &Trap, text: &
     }
     let separator = if import.is_some() { ": " } else { "" };
     match trap.kind {
-        TrapKind::Contract if import.is_some() => {
-            write!(
-                text,
-                " was called with an argument that its contract forbids: number {}",
-                u32::from(trap.argument) + 1
-            )
+        TrapKind::Contract if let Some(import) = &import => {
+            write!(text, ": its contract forbids argument {}", trap.argument)?;
+            host::describe_demand(import.name, trap.argument, text)
         }
         TrapKind::Host => match progress.assertion {
             Some(Assertion { file, line }) if trap.value == Failure::KernelAssertion as u32 + line => {

@@ -1,9 +1,10 @@
-//! Strings of the firmware that a module may read: copied into the module's heap, and the copy is handed out as long as it is right.
+//! Memory of the firmware that a module may read: copied into the module's heap, and the copy is handed out as long as it is right.
 //! Only the module's own changes, or a string that changed, cost a second copy.
 
-use core::{cell::RefCell, ffi::CStr};
+use core::{cell::RefCell, ffi::CStr, slice};
 
 use critical_section::Mutex;
+use espb_format::contract::Extent;
 use espb_vm::{Trap, TrapKind};
 
 use super::{Call, memory::byte};
@@ -14,11 +15,25 @@ const MAX_COPIES: usize = 16;
 
 static COPIES: Mutex<RefCell<heapless::Vec<(u32, u32), MAX_COPIES>>> = Mutex::new(RefCell::new(heapless::Vec::new()));
 
-/// The module's copy of the firmware's string at `native`.
-pub fn copy(call: &Call<'_, '_>, native: u32) -> Result<u64, Trap> {
-    // SAFETY: the contract says that the function returns such a string.
-    let bytes = unsafe { CStr::from_ptr(native as *const core::ffi::c_char) }.to_bytes_with_nul();
+/// The module's copy of what the firmware has at `native`. What lies in the module's own memory is handed out as it is.
+pub fn copy(call: &Call<'_, '_>, native: u32, extent: Extent) -> Result<u64, Trap> {
     let memory = call.vm.memory();
+    if memory.is_readable(native, 1) {
+        return Ok(native.into());
+    }
+    let counted = match extent {
+        Extent::Const(bytes) => Some(bytes),
+        Extent::Arg { param, scale } => Some(call.word(param.into()).saturating_mul(scale)),
+        Extent::Product(left, right) => Some(call.word(left.into()).saturating_mul(call.word(right.into()))),
+        Extent::StoredAt(place) => Some(memory.read_word(call.word(place.into()))?),
+        Extent::CString | Extent::CStringMax(_) | Extent::Element(_) | Extent::Region => None,
+    };
+    let bytes = match counted {
+        // SAFETY: the contract says that the function returns the address of so many bytes.
+        Some(bytes) => unsafe { slice::from_raw_parts(native as *const u8, bytes as usize) },
+        // SAFETY: the contract says that the function returns such a string.
+        None => unsafe { CStr::from_ptr(native as *const core::ffi::c_char) }.to_bytes_with_nul(),
+    };
     let known = critical_section::with(|cs| {
         COPIES.borrow_ref(cs).iter().find(|(original, _)| *original == native).map(|(_, copy)| *copy)
     });

@@ -3,8 +3,10 @@
 
 mod atomic;
 mod clock;
+mod conversion;
 mod copies;
 mod cpu;
+mod demand;
 mod esp_log;
 mod esp_timer;
 mod event;
@@ -23,10 +25,11 @@ mod task;
 mod timer;
 
 pub use copies::forget as forget_copies;
+pub use demand::describe as describe_demand;
 
 use espb_format::{
     container::{Import, Module, SectionKind},
-    contract::{self, HandleKind, HostContract},
+    contract::{self, Flags, HandleKind, HostContract},
 };
 use espb_link::event::Refusal;
 use espb_vm::{Host, HostCall, HostFunction, Trap, TrapKind};
@@ -37,6 +40,9 @@ use crate::{
 };
 
 include!(concat!(env!("OUT_DIR"), "/contracts.rs"));
+
+/// The functions with `restricted` in their hints line that modules may call all the same.
+const ALLOWED: &[&str] = &[];
 
 /// A host function's code.
 #[derive(Clone, Copy)]
@@ -194,6 +200,9 @@ pub fn check_imports(module: &Module<'_>) -> Result<(), Refused> {
         let immeta = record(SectionKind::MarshalMeta, import.marshal).map_err(|error| refuse(&error))?;
         let cbmeta = record(SectionKind::CallbackMeta, import.callbacks).map_err(|error| refuse(&error))?;
         contract.check(&import.signature, immeta, cbmeta).map_err(|difference| refuse(&difference))?;
+        if contract.flags.contains(Flags::RESTRICTED) && !ALLOWED.contains(&import.name) {
+            return Err(refuse(&"it affects the whole device, which this firmware does not allow modules"));
+        }
     }
     Ok(())
 }
