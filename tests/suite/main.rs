@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod compile;
+mod contracts;
 mod docs;
 mod fixtures;
 mod headers;
