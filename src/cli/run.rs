@@ -12,10 +12,14 @@ use serde_json::json;
 use super::build::TranslateArgs;
 use super::exit::Exit;
 use super::files;
+#[cfg(feature = "emulate")]
+use super::profile;
 use super::report::Reporter;
 use super::size::parse_duration;
 use super::stats;
 use super::verify::verify;
+#[cfg(feature = "emulate")]
+use crate::device::emulated::{Count, EmulatedDevice};
 use crate::device::session::{self, End, Outcome, Plan, PlannedArgument, RefusedStart};
 use crate::device::transport::{DeviceError, Transport};
 use crate::device::trap;
@@ -50,6 +54,13 @@ pub struct RunArgs {
     /// Report instructions, virtual time and memory used
     #[arg(long)]
     stats: bool,
+    #[cfg(feature = "emulate")]
+    #[command(flatten)]
+    board: super::board::BoardArgs,
+    /// Report the opcodes that were executed, and what they cost
+    #[cfg(feature = "emulate")]
+    #[arg(long)]
+    profile: bool,
     #[command(flatten)]
     translation: TranslateArgs,
 }
@@ -73,12 +84,19 @@ pub fn run(args: &RunArgs, reporter: Reporter) -> Exit {
     };
     let mut device = match boot(args, &bytes) {
         Ok(device) => device,
-        Err(error) => return fail(reporter, &error),
+        Err(diagnostic) => {
+            reporter.diagnostic(&diagnostic);
+            return if diagnostic.code == DEVICE { Exit::Device } else { Exit::Input };
+        }
     };
     let mut console = Console { reporter, line: Vec::new() };
     let outcome = session::run(device.as_mut(), &plan(args), &mut |text| console.write(text));
     console.finish();
-    match outcome {
+    #[cfg(feature = "emulate")]
+    if let Some(profile) = device.profile() {
+        profile::show(reporter, &profile);
+    }
+    match outcome.and_then(|outcome| device.finish().map(|()| outcome)) {
         Ok(outcome) => finish(args, reporter, &module, &file, &outcome),
         Err(error) => fail(reporter, &error),
     }
@@ -95,28 +113,36 @@ fn load(args: &RunArgs, reporter: Reporter) -> Result<Vec<u8>, Vec<Diagnostic>> 
     Ok(built.module)
 }
 
+/// Code of what is wrong with the device, not with the input.
+const DEVICE: &str = "espb::run::device";
+
+fn fault(error: &DeviceError) -> Diagnostic {
+    Diagnostic::error(DEVICE, error.message.clone(), Place::None, error.help.clone())
+}
+
 fn fail(reporter: Reporter, error: &DeviceError) -> Exit {
-    reporter.diagnostic(&Diagnostic::error(
-        "espb::run::device",
-        error.message.clone(),
-        Place::None,
-        error.help.clone(),
-    ));
+    reporter.diagnostic(&fault(error));
     Exit::Device
 }
 
 #[cfg(feature = "emulate")]
-fn boot(args: &RunArgs, module: &[u8]) -> Result<Box<dyn Transport>, DeviceError> {
-    let device = crate::device::emulated::EmulatedDevice::boot(args.emulate, module, args.timeout, args.stats)?;
-    Ok(Box::new(device))
+fn boot(args: &RunArgs, module: &[u8]) -> Result<Box<dyn Transport>, Diagnostic> {
+    let attached = args.board.attach()?;
+    let count = match (args.profile, args.stats) {
+        (true, _) => Count::Opcodes,
+        (false, true) => Count::Instructions,
+        (false, false) => Count::Nothing,
+    };
+    let device = EmulatedDevice::boot(args.emulate, module, args.timeout, count, attached);
+    Ok(Box::new(device.map_err(|error| fault(&error))?))
 }
 
 #[cfg(not(feature = "emulate"))]
-fn boot(_: &RunArgs, _: &[u8]) -> Result<Box<dyn Transport>, DeviceError> {
-    Err(DeviceError {
+fn boot(_: &RunArgs, _: &[u8]) -> Result<Box<dyn Transport>, Diagnostic> {
+    Err(fault(&DeviceError {
         message: "this espb was built without the emulated chip".into(),
         help: "build it with the feature `emulate`, which makes the binary a GPL-2.0 work".into(),
-    })
+    }))
 }
 
 fn plan(args: &RunArgs) -> Plan {

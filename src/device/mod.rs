@@ -5,6 +5,10 @@
 #[cfg(feature = "emulate")]
 pub mod emulated;
 pub mod firmware;
+#[cfg(feature = "emulate")]
+pub mod profile;
 pub mod session;
 pub mod transport;
 pub mod trap;
+#[cfg(feature = "emulate")]
+mod waveform;

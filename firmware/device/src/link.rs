@@ -7,18 +7,18 @@ use core::{
     sync::atomic::{AtomicPtr, Ordering},
 };
 
+use espb_slots::{Boot, HeaderError, Store};
 use espb_link::{
     PROTOCOL,
     event::{Event, Hello, Refusal, Slot, Stats},
     frame::{self, MAX_FRAME},
     request::{Call, Request, Start},
-    slot::SlotError,
     splitter::{Piece, Splitter},
 };
 
 use crate::{
     console, counters,
-    flash::{self, FlashError, StoredModule},
+    flash::DeviceFlash,
     heartbeat,
     instance::{Running, end, load},
     kernel::{self, OutOfMemory, ffi},
@@ -91,12 +91,14 @@ pub fn send(event: &Event<'_>) {
 
 /// What stays the same from boot on.
 struct Device {
-    stored: Result<StoredModule, FlashError>,
+    store: Store<DeviceFlash>,
     boot_instructions: u64,
 }
 
 extern "C" fn body(_: *mut c_void) {
-    let device = Device { boot_instructions: counters::instructions(), stored: flash::stored_module() };
+    let mut device = Device { boot_instructions: counters::instructions(), store: Store::open(DeviceFlash::open(), None) };
+    // A flash that cannot be written leaves the trial as it is; it will not be run again either.
+    let _ = device.store.settle();
     device.say_hello();
     device.autostart();
     let mut splitter = Splitter::new();
@@ -111,7 +113,7 @@ extern "C" fn body(_: *mut c_void) {
 }
 
 impl Device {
-    fn listen(&self, splitter: &mut Splitter) {
+    fn listen(&mut self, splitter: &mut Splitter) {
         let mut bytes = [0; 64];
         loop {
             let length = console::receive(&mut bytes);
@@ -128,7 +130,7 @@ impl Device {
         }
     }
 
-    fn carry_out(&self, request: &Request<'_>) {
+    fn carry_out(&mut self, request: &Request<'_>) {
         match request {
             Request::Hello { .. } => self.say_hello(),
             Request::Start(start) => self.start(start),
@@ -144,32 +146,48 @@ impl Device {
         }
     }
 
-    fn autostart(&self) {
-        if self.stored.is_ok_and(|module| module.autostart) {
+    fn autostart(&mut self) {
+        if self.store.choose().is_some_and(|boot| boot.header.autostart) {
             self.start(&Start { call: Call::Entry, arguments: heapless::Vec::new(), fuel: None, detached: true });
         }
     }
 
-    fn start(&self, start: &Start<'_>) {
+    fn start(&mut self, start: &Start<'_>) {
         if let Err(refused) = self.try_start(start) {
             report::refuse(&refused);
         }
     }
 
-    fn try_start(&self, start: &Start<'_>) -> Result<(), load::Refused> {
-        let stored = self.stored.map_err(|error| load::Refused::new(Refusal::Slot, format_args!("{error}")))?;
-        let (running, loaded) = load::load(stored.bytes, start)?;
+    fn try_start(&mut self, start: &Start<'_>) -> Result<(), load::Refused> {
+        let Some(boot) = self.store.choose() else {
+            let none = |slot| self.store.runnable(slot).err();
+            let reason = self.store.slots().filter_map(none).last();
+            return Err(match reason {
+                Some(reason) => load::Refused::new(Refusal::Slot, format_args!("{reason}")),
+                None => load::Refused::new(Refusal::Slot, format_args!("the device has no module slots")),
+            });
+        };
+        let bytes = self.module(&boot).unwrap_or_default();
+        let (running, loaded) = load::load(bytes, start)?;
+        self.store.begin(&boot).map_err(|error| load::Refused::new(Refusal::Slot, format_args!("{error}")))?;
         send(&Event::Loaded(loaded));
         send(&Event::Started);
         load::begin(running).inspect_err(|_| end::end(running))
     }
 
+    /// A module in place, for as long as its slot is not written: which the slots' code forbids for those in use.
+    fn module(&self, boot: &Boot) -> Option<&'static [u8]> {
+        let bytes = self.store.module(boot.slot, &boot.header)?;
+        // SAFETY: flash stays mapped for ever; `Installer::begin` is told which slots are in use.
+        Some(unsafe { core::slice::from_raw_parts(bytes.as_ptr(), bytes.len()) })
+    }
+
     fn say_hello(&self) {
-        let slot = match self.stored {
-            Ok(module) => Slot::Module { length: module.bytes.len() as u32, autostart: module.autostart },
-            Err(FlashError::NoSlot | FlashError::TooLarge) => Slot::Missing,
-            Err(FlashError::Header(SlotError::Empty)) => Slot::Empty,
-            Err(_) => Slot::Corrupt,
+        let slot = match self.store.choose() {
+            Some(Boot { header, .. }) => Slot::Module { length: header.length, autostart: header.autostart },
+            None if self.store.slots().next().is_none() => Slot::Missing,
+            None if self.store.slots().all(|slot| self.store.header(slot) == Err(HeaderError::Empty)) => Slot::Empty,
+            None => Slot::Corrupt,
         };
         send(&Event::Hello(Hello {
             protocol: PROTOCOL,
@@ -194,5 +212,6 @@ fn stats() -> Stats {
         free_heap: kernel::heap::free_bytes() as u32,
         minimum_free_heap: kernel::heap::minimum_free_bytes() as u32,
         native_stack_spare: end::native_stack_spare(),
+        heartbeat_delay: heartbeat::worst_delay(),
     }
 }

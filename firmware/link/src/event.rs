@@ -185,4 +185,6 @@ pub struct Stats {
     pub minimum_free_heap: u32,
     /// Native stack of module tasks that was never used, of the task that used most.
     pub native_stack_spare: u32,
+    /// The most microseconds that a heartbeat came after its time, by the hardware's clock.
+    pub heartbeat_delay: u32,
 }

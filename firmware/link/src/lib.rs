@@ -11,7 +11,6 @@ extern crate std;
 pub mod event;
 pub mod frame;
 pub mod request;
-pub mod slot;
 pub mod splitter;
 #[cfg(test)]
 mod tests;

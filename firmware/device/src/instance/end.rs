@@ -12,7 +12,7 @@ use core::{
 use critical_section::Mutex;
 use espb_format::contract::HandleKind;
 
-use super::{RUNNING, Running, load, objects, task};
+use super::{RUNNING, Running, deferred, load, objects, task};
 use crate::{console, host, kernel, kernel::ffi, link};
 
 /// What the last instance used at most.
@@ -101,6 +101,7 @@ pub fn end(running: &'static Running) {
     });
     while objects::take(HandleKind::Task).is_some() {}
     critical_section::with(|cs| DOOMED.borrow_ref_mut(cs).clear());
+    deferred::forget(running.instance().thunks());
     // A firmware task that is inside a callback leaves it at its next branch or call; one that blocks there is woken.
     while task::callback_in_progress() {
         // SAFETY: the timer task lives for ever; waking it early does no harm.

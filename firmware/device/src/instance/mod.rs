@@ -2,6 +2,7 @@
 //! Nothing here speaks to the link; the link task asks.
 
 pub mod callback;
+pub mod deferred;
 pub mod end;
 pub mod load;
 pub mod objects;
