@@ -3,6 +3,7 @@
 mod bad_input;
 mod cc;
 mod compile;
+mod contracts;
 mod docs;
 mod fixtures;
 mod gpio;
