@@ -25,6 +25,9 @@ pub struct BoardArgs {
     /// Write the levels of all pins to this file as a waveform, for GTKWave and the like
     #[arg(long, value_name = "FILE")]
     vcd: Option<PathBuf>,
+    /// Keep the chip's non-volatile storage in this file from run to run; it is made if it is not there
+    #[arg(long, value_name = "FILE")]
+    nvs: Option<PathBuf>,
 }
 
 impl BoardArgs {
@@ -45,7 +48,7 @@ impl BoardArgs {
             Some(path) => Some(File::create(path).map(BufWriter::new).map_err(|error| unwritable(path, &error))?),
             None => None,
         };
-        Ok(Attached { board, waveform })
+        Ok(Attached { board, waveform, nvs: self.nvs.clone() })
     }
 }
 

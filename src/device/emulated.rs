@@ -1,8 +1,9 @@
 //! An emulated chip behind a transport: the embedded firmware image with the module in its slot, its UART as byte stream.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter};
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use espb_image::{Chip, FlashImage, Placement};
@@ -27,6 +28,8 @@ pub struct Attached {
     pub board: Board,
     /// Takes the levels of its pins as a value change dump.
     pub waveform: Option<BufWriter<File>>,
+    /// Holds what the partition for non-volatile storage holds, before and after.
+    pub nvs: Option<PathBuf>,
 }
 
 /// A level at a time since reset.
@@ -52,6 +55,7 @@ pub struct EmulatedDevice {
     deadline: Option<u64>,
     wall_clock: Option<Instant>,
     waveform: Option<Waveform<BufWriter<File>>>,
+    nvs: Option<(PathBuf, Range<usize>)>,
 }
 
 impl EmulatedDevice {
@@ -79,7 +83,18 @@ impl EmulatedDevice {
             help: "make the module smaller: build with -Os and --strip".into(),
         })?;
         let options = MachineOptions { board: attached.board, ..MachineOptions::default() };
-        let mut machine = Machine::esp32c3(image.merged(), options).map_err(|error| broken(error.to_string()))?;
+        let mut flash = image.merged();
+        let nvs = match attached.nvs {
+            Some(path) => {
+                let region = image.nvs_region().map_err(|error| broken(error.to_string()))?;
+                let region = region.ok_or_else(|| broken("it has no partition for non-volatile storage".into()))?;
+                let range = region.offset.0 as usize..(region.offset.0 + region.size) as usize;
+                restore(&path, flash.get_mut(range.clone()).unwrap_or_default())?;
+                Some((path, range))
+            }
+            None => None,
+        };
+        let mut machine = Machine::esp32c3(flash, options).map_err(|error| broken(error.to_string()))?;
         if count != Count::Nothing {
             machine.count_dispatches(
                 interpreter(&firmware).ok_or_else(|| broken(format!("it has no symbol {INTERPRETER}")))?,
@@ -96,7 +111,7 @@ impl EmulatedDevice {
             None => None,
         };
         let wall_clock = timeout.map(|timeout| Instant::now() + timeout);
-        Ok(Self { machine, firmware, deadline: None, wall_clock, waveform })
+        Ok(Self { machine, firmware, deadline: None, wall_clock, waveform, nvs })
     }
 
     /// Runs the chip; what its pins did meanwhile is in the waveform, if there is one.
@@ -119,6 +134,30 @@ fn unwritten(error: io::Error) -> DeviceError {
     DeviceError {
         message: format!("the waveform cannot be written: {error}"),
         help: "check that there is room and that you may write there".into(),
+    }
+}
+
+/// Puts the file's bytes, if there is such a file, into the partition.
+fn restore(path: &Path, partition: &mut [u8]) -> Result<(), DeviceError> {
+    let help = "name a file that --nvs wrote, or one that is not there yet";
+    match fs::read(path) {
+        Ok(bytes) if bytes.len() == partition.len() => {
+            partition.copy_from_slice(&bytes);
+            Ok(())
+        }
+        Ok(bytes) => Err(DeviceError {
+            message: format!(
+                "{} holds {} bytes, the partition for non-volatile storage {}",
+                path.display(),
+                bytes.len(),
+                partition.len()
+            ),
+            help: help.into(),
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => {
+            Err(DeviceError { message: format!("{} cannot be read: {error}", path.display()), help: help.into() })
+        }
     }
 }
 
@@ -178,10 +217,15 @@ impl Transport for EmulatedDevice {
 
     fn finish(&mut self) -> Result<(), DeviceError> {
         let now = self.machine.now();
-        match &mut self.waveform {
-            Some(waveform) => waveform.finish(now).map_err(unwritten),
-            None => Ok(()),
+        if let Some(waveform) = &mut self.waveform {
+            waveform.finish(now).map_err(unwritten)?;
         }
+        let Some((path, range)) = &self.nvs else { return Ok(()) };
+        let partition = self.machine.flash().get(range.clone()).unwrap_or_default();
+        fs::write(path, partition).map_err(|error| DeviceError {
+            message: format!("{} cannot be written: {error}", path.display()),
+            help: "check that the folder exists and that you may write there".into(),
+        })
     }
 
     fn now(&self) -> Duration {

@@ -1,12 +1,12 @@
 //! The end-to-end tests of the `espb` binary, one module a topic. They see what a user sees: files, stdout, stderr, exit codes.
 
 mod bad_input;
+mod board;
 mod cc;
 mod compile;
 mod contracts;
 mod docs;
 mod fixtures;
-mod gpio;
 mod headers;
 mod hostile;
 mod inference;

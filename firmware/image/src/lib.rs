@@ -7,6 +7,7 @@ mod chip;
 mod error;
 mod firmware;
 mod flash;
+mod nvs;
 mod slot;
 
 pub use chip::{Chip, UnknownChip};

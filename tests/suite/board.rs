@@ -1,4 +1,4 @@
-//! What happens at the emulated chip's pins: the waveform that `espb run --vcd` writes, and what can be connected.
+//! What is around the emulated chip: the waveform of its pins that `espb run --vcd` writes, what can be connected, what lasts.
 
 use std::fs;
 use std::path::Path;
@@ -77,4 +77,18 @@ fn what_cannot_be_connected_is_refused_with_its_place() {
         assert_eq!(finished.code, code, "{}", finished.transcript());
         assert!(finished.stderr.contains(words), "{}", finished.transcript());
     }
+}
+
+#[test]
+fn what_a_module_stored_is_there_in_the_next_run() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let storage = folder.path().join("storage");
+    let options = ["--nvs", &storage.display().to_string()];
+    for expected in ["start 1\n", "start 2\n", "start 3\n"] {
+        let finished = run("fixtures/esp-idf/nvs_counter.c", folder.path(), &options);
+        assert_eq!((finished.code, finished.stdout.as_str()), (0, expected), "{}", finished.transcript());
+    }
+    fs::write(&storage, "not it").expect("a file");
+    let finished = run("fixtures/esp-idf/nvs_counter.c", folder.path(), &options);
+    assert!(finished.code == 3 && finished.stderr.contains("holds 6 bytes"), "{}", finished.transcript());
 }
