@@ -3,7 +3,7 @@
 //! everything that can be seen, so that the module does the same wherever its memory lies. Never here: running anything.
 
 use arbitrary::{Result, Unstructured};
-use espb_format::container::{Export, Function, Limits, NONE, Relocation, RelocationKind, SectionKind};
+use espb_format::container::{Function, Limits, NONE, Relocation, RelocationKind, SectionKind};
 use espb_format::instruction::{Instruction, extension_word};
 use espb_format::opcode::{Flow, Opcode};
 use espb_format::operand::Operand;
@@ -78,7 +78,12 @@ struct Body {
     items: Vec<Item>,
 }
 
-/// Makes a module with `roots` functions that are exported as `p0`, `p1`, …; the first is the entry too.
+/// The name under which a root is exported.
+pub fn root_name(root: u16) -> String {
+    format!("p{root:05}")
+}
+
+/// Makes a module with `roots` functions that are exported under [`root_name`]; the first is the entry too.
 pub fn module(bytes: &mut Unstructured<'_>, style: Style, roots: usize) -> Result<Vec<u8>> {
     let mut bodies = Vec::new();
     // Behind the roots a function of each signature, so that each call finds one.
@@ -108,8 +113,7 @@ pub fn module(bytes: &mut Unstructured<'_>, style: Style, roots: usize) -> Resul
         imports.extend(fields.iter().flat_map(|field| field.to_le_bytes()));
     }
     for root in 0..roots {
-        let export = Export { name: &format!("p{root}"), function: root };
-        exports.extend([name(export.name), export.function].iter().flat_map(|field| field.to_le_bytes()));
+        exports.extend([name(&root_name(root)), root].iter().flat_map(|field| field.to_le_bytes()));
     }
     let types = SIGNATURES.iter().map(|(params, result)| Signature::new(params, *result, false));
     let types = types.chain(IMPORTS.iter().map(|(_, params)| Signature::new(params, Some(ValType::I32), false)));

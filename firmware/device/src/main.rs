@@ -15,6 +15,7 @@ mod kernel;
 mod link;
 mod native_call;
 mod panic;
+mod protection;
 mod report;
 mod thunk;
 
@@ -34,5 +35,6 @@ fn main() -> ! {
     if heartbeat::start().is_err() || link::start().is_err() || instance::deferred::start().is_err() {
         panic!("no memory for the firmware's tasks");
     }
+    protection::init();
     kernel::start()
 }

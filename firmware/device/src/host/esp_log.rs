@@ -64,16 +64,15 @@ extern "C" fn error_name(code: i32) -> *const core::ffi::c_char {
 
 /// `_esp_error_check_failed(code, file, line, function, expression)`: says what failed and ends the module.
 fn check_failed(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
-    let memory = call.vm.memory();
     let mut number = heapless::String::<40>::new();
     let _ = write!(number, "ESP_ERROR_CHECK failed: {:#x} at ", call.word(0));
     let mut line = heapless::String::<16>::new();
     let _ = write!(line, ":{} (", call.word(2));
     console::transaction(|output| {
         output.text(number.as_bytes());
-        stdio::copy_string(memory, call.word(1), output)?;
+        stdio::copy_string(call.vm, call.word(1), output)?;
         output.text(line.as_bytes());
-        stdio::copy_string(memory, call.word(4), output)?;
+        stdio::copy_string(call.vm, call.word(4), output)?;
         output.text(b")\n");
         Err(Trap::new(TrapKind::Abort, call.word(0)))
     })

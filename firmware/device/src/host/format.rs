@@ -5,9 +5,12 @@
 use core::fmt::{self, Write};
 
 use espb_format::signature::ValType;
-use espb_vm::{Memory, Trap, TrapKind};
+use espb_vm::{Instance, Memory, Trap, TrapKind};
 
-use super::conversion::{Arguments, Conversion, Length, Text};
+use super::{
+    conversion::{Arguments, Conversion, Length, Text},
+    go_on,
+};
 
 /// Most digits behind the point of `%e` and `%g`; more are printed as that many.
 const MAX_EXPONENT_DIGITS: usize = 60;
@@ -25,7 +28,7 @@ pub fn format(
     arguments: &mut Arguments<'_, '_>,
     sink: &mut dyn Sink,
 ) -> Result<u32, Trap> {
-    let mut output = Output { sink, count: 0, row: [0; ROW], filled: 0 };
+    let mut output = Output { sink, instance: arguments.instance(), count: 0, row: [0; ROW], filled: 0 };
     let mut text = Text::new(memory, text);
     loop {
         match text.next()? {
@@ -47,6 +50,7 @@ const ROW: usize = 32;
 
 struct Output<'s> {
     sink: &'s mut dyn Sink,
+    instance: &'s Instance<'s>,
     count: u32,
     row: [u8; ROW],
     filled: usize,
@@ -67,7 +71,9 @@ impl Output<'_> {
         Ok(())
     }
 
+    /// Hands the row on. A text can be very long: a stopped instance prints no more.
     fn flush(&mut self) -> Result<(), Trap> {
+        go_on(self.instance)?;
         let filled = core::mem::take(&mut self.filled);
         self.sink.put(self.row.get(..filled).unwrap_or_default())
     }
