@@ -113,6 +113,8 @@ fn check(module: &Module<'_>, function: Function, instruction: &Instruction) -> 
             let continues = all.params().take(fixed.param_count()).eq(fixed.params());
             (fixed.is_variadic() && !all.is_variadic() && continues && fixed.result() == all.result()).then_some(all)
         }
+        Opcode::TailCall => return replaces(function, own, signature(module.function(first as u16)?.signature.into())?),
+        Opcode::TailCallIndirect => return replaces(function, own, signature(second)?),
         Opcode::Return => return (own.result_slots() == 0).then_some(()),
         Opcode::ReturnValue => return (own.result_slots() == 1).then_some(()),
         Opcode::ReturnValue64 => return (own.result_slots() == 2).then_some(()),
@@ -120,4 +122,10 @@ fn check(module: &Module<'_>, function: Function, instruction: &Instruction) -> 
     };
     let room = called?.param_slots().max(called?.result_slots());
     (first >= 2 && first + i64::from(room) <= slots).then_some(())
+}
+
+/// Whether a call of `callee` may take the place of a function with this signature.
+fn replaces(function: Function, own: Signature, callee: Signature) -> Option<()> {
+    let fits = callee.param_slots() <= function.slots && callee.result_slots() == own.result_slots();
+    (fits && !callee.is_variadic()).then_some(())
 }
