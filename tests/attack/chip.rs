@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use espb::device::client::{Client, Heard, Message, Trap};
 use espb::device::emulated::{Attached, Count, EmulatedDevice};
-use espb::device::transport::Transport;
 use espb_image::Chip;
 use espb_link::event::{Stats, Value};
 use espb_link::request::{Call, Request, Start};
