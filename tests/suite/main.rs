@@ -10,6 +10,7 @@ mod gpio;
 mod headers;
 mod hostile;
 mod inference;
+mod isolation;
 mod linking;
 mod man;
 #[path = "../shared/mutant.rs"]
