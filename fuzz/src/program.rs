@@ -391,9 +391,25 @@ fn is_portable(opcode: Opcode) -> bool {
     use Opcode::*;
     !matches!(
         opcode,
-        ConstantAddress | StaticAddress | StackAddress | CallbackAddress | ThreadLocalAddress | StackAllocate | StackRestore
-            | SetJump | LongJump
-            | AddF32 | SubF32 | MulF32 | DivF32 | AddF64 | SubF64 | MulF64 | DivF64 | F32ToF64 | F64ToF32
+        ConstantAddress
+            | StaticAddress
+            | StackAddress
+            | CallbackAddress
+            | ThreadLocalAddress
+            | StackAllocate
+            | StackRestore
+            | SetJump
+            | LongJump
+            | AddF32
+            | SubF32
+            | MulF32
+            | DivF32
+            | AddF64
+            | SubF64
+            | MulF64
+            | DivF64
+            | F32ToF64
+            | F64ToF32
     )
 }
 

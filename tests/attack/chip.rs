@@ -85,7 +85,8 @@ impl<'d> Conversation<'d> {
 
     fn stats(&mut self) -> Result<Stats, String> {
         self.send(&Request::Stats { instance: None })?;
-        let stats = self.hear(ANSWER, |message| if let Message::Stats(stats) = message { Some(stats) } else { None })?;
+        let stats =
+            self.hear(ANSWER, |message| if let Message::Stats(stats) = message { Some(stats) } else { None })?;
         stats.ok_or_else(|| "the firmware gives no figures".into())
     }
 

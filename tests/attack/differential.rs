@@ -41,7 +41,8 @@ pub fn compare(number: u64) -> Result<(u32, u32), String> {
     let mut chip = Conversation::with(&mut device)?;
     let (mut returned, mut trapped) = (0, 0);
     for program in 0..PROGRAMS {
-        let there = on_chip(&mut chip, program).map_err(|error| format!("module {number}, program {program}: {error}"))?;
+        let there =
+            on_chip(&mut chip, program).map_err(|error| format!("module {number}, program {program}: {error}"))?;
         let here = on_host(&module, program);
         if here != there {
             return Err(format!("module {number}, program {program}: {here:?} on the host, {there:?} on the chip"));

@@ -35,7 +35,8 @@ fn the_theorem_names_checks_and_tests_that_exist() {
     let (mut code, mut tests) = (String::new(), String::new());
     sources(&root().join("firmware"), &mut code);
     sources(&root().join("tests/suite"), &mut tests);
-    let rows: Vec<Vec<&str>> = table.lines().filter(|line| line.starts_with("| ")).skip(1).map(|row| row.split(" | ").collect()).collect();
+    let rows: Vec<Vec<&str>> =
+        table.lines().filter(|line| line.starts_with("| ")).skip(1).map(|row| row.split(" | ").collect()).collect();
     assert!(rows.len() > 15, "the table is gone");
     for row in &rows {
         let [_, _, checks, attacks] = row[..] else { panic!("not four columns: {row:?}") };

@@ -52,8 +52,13 @@ fn registers_end_with_the_frame() {
         assert_eq!(of(&[words]), Some(Reason::Register), "{words:#010x}");
     }
     // A block of 24 slots of parameters needs as large a frame, and no frame is larger than 64.
-    let frame = |slots| refusal(&ModuleBuilder::new().words("llllllllllll:", slots, 0, vec![word(Opcode::Return, 0, 0, 0)]).finish());
-    assert_eq!((frame(23), frame(24), frame(64), frame(65)), (Some(Reason::Function), None, None, Some(Reason::Function)));
+    let frame = |slots| {
+        refusal(&ModuleBuilder::new().words("llllllllllll:", slots, 0, vec![word(Opcode::Return, 0, 0, 0)]).finish())
+    };
+    assert_eq!(
+        (frame(23), frame(24), frame(64), frame(65)),
+        (Some(Reason::Function), None, None, Some(Reason::Function))
+    );
 }
 
 #[test]
@@ -77,9 +82,8 @@ fn branches_stay_among_the_instructions_of_their_function() {
     let near = |distance: u8| of(&[word(Opcode::BranchEqual, 0, 0, distance)]);
     assert_eq!((near(0), near(1), near(2), near(0x80)), (None, None, Some(Reason::Target), Some(Reason::Target)));
     // Into the next function.
-    let next = ModuleBuilder::new()
-        .words(":", 1, 0, vec![jump(1)])
-        .words(":", 1, 0, vec![word(Opcode::Return, 0, 0, 0)]);
+    let next =
+        ModuleBuilder::new().words(":", 1, 0, vec![jump(1)]).words(":", 1, 0, vec![word(Opcode::Return, 0, 0, 0)]);
     assert_eq!(refusal(&next.finish()), Some(Reason::Target));
 }
 
@@ -120,7 +124,8 @@ fn a_function_ends_in_an_instruction_that_leaves() {
 #[test]
 fn calls_hold_what_goes_in_and_comes_out() {
     let call = |opcode, window: u8, index: u8, extension: Option<u32>| {
-        let words: Vec<u32> = [word(opcode, window * 4, index, 0)].into_iter().chain(extension.map(extension_word)).collect();
+        let words: Vec<u32> =
+            [word(opcode, window * 4, index, 0)].into_iter().chain(extension.map(extension_word)).collect();
         of(&words)
     };
     // Function 0 takes two slots: the window must start at 2 or later and end with the frame.
@@ -129,7 +134,10 @@ fn calls_hold_what_goes_in_and_comes_out() {
         assert_eq!(call(Opcode::Call, window, 0, None), Some(Reason::Call), "{window}");
     }
     assert_eq!(call(Opcode::Call, 2, 1, None), Some(Reason::Index), "no such function");
-    assert_eq!((call(Opcode::CallImport, 7, 0, None), call(Opcode::CallImport, 8, 0, None)), (None, Some(Reason::Call)));
+    assert_eq!(
+        (call(Opcode::CallImport, 7, 0, None), call(Opcode::CallImport, 8, 0, None)),
+        (None, Some(Reason::Call))
+    );
     assert_eq!(call(Opcode::CallImport, 2, 2, None), Some(Reason::Index), "no such import");
     assert_eq!(call(Opcode::CallImport, 2, 1, None), Some(Reason::Call), "a variadic one called as if it were not");
     // Signatures: 0 `i:i`, 1 `i…:i`, 2 `ii:i`, 3 `iii:i`, 4 `l:l`.
@@ -140,9 +148,8 @@ fn calls_hold_what_goes_in_and_comes_out() {
     assert_eq!(variadic(2, 1, 1), Some(Reason::Call), "a variadic list of arguments");
     assert_eq!(variadic(2, 1, 5), Some(Reason::Index), "no such signature");
     assert_eq!(variadic(2, 1, 0xff_ffff), Some(Reason::Index), "no such signature");
-    let indirect = |window: u8, signature| {
-        of(&[word(Opcode::CallIndirect, window * 4, 0, 0), extension_word(signature)])
-    };
+    let indirect =
+        |window: u8, signature| of(&[word(Opcode::CallIndirect, window * 4, 0, 0), extension_word(signature)]);
     assert_eq!((indirect(6, 2), indirect(7, 2), indirect(2, 1)), (None, Some(Reason::Call), Some(Reason::Call)));
     assert_eq!((indirect(2, 5), indirect(1, 0)), (Some(Reason::Index), Some(Reason::Call)));
     assert_eq!(of(&[word(Opcode::CallbackAddress, 0, 1, 0)]), Some(Reason::Index), "no such callback");
@@ -150,7 +157,13 @@ fn calls_hold_what_goes_in_and_comes_out() {
 
 #[test]
 fn a_return_gives_what_the_signature_says() {
-    for (types, good) in [(":", Opcode::Return), (":i", Opcode::ReturnValue), (":f", Opcode::ReturnValue), (":l", Opcode::ReturnValue64), (":d", Opcode::ReturnValue64)] {
+    for (types, good) in [
+        (":", Opcode::Return),
+        (":i", Opcode::ReturnValue),
+        (":f", Opcode::ReturnValue),
+        (":l", Opcode::ReturnValue64),
+        (":d", Opcode::ReturnValue64),
+    ] {
         for opcode in [Opcode::Return, Opcode::ReturnValue, Opcode::ReturnValue64] {
             let found = refusal(&ModuleBuilder::new().words(types, 4, 0, vec![opcode as u32]).finish());
             assert_eq!(found, (opcode != good).then_some(Reason::Return), "{types} {opcode:?}");
@@ -170,7 +183,11 @@ fn direct_addresses_end_with_their_region() {
         (Opcode::StoreStack64, 8, 32),
     ] {
         let at = |unit: u16| of(&[word(opcode, 0, unit.to_le_bytes()[0], unit.to_le_bytes()[1])]);
-        assert_eq!((at(end / width - 1), at(end / width), at(0xffff)), (None, Some(Reason::Displacement), Some(Reason::Displacement)), "{opcode:?}");
+        assert_eq!(
+            (at(end / width - 1), at(end / width), at(0xffff)),
+            (None, Some(Reason::Displacement), Some(Reason::Displacement)),
+            "{opcode:?}"
+        );
     }
     for (opcode, end) in [(Opcode::StaticAddress, 272u16), (Opcode::StackAddress, 32), (Opcode::ConstantAddress, 8)] {
         let at = |offset: u16| of(&[word(opcode, 0, offset.to_le_bytes()[0], offset.to_le_bytes()[1])]);
@@ -180,10 +197,16 @@ fn direct_addresses_end_with_their_region() {
 
 /// A module of every section, as bytes.
 fn whole() -> Vec<u8> {
-    let mut module = ModuleBuilder::new().import("one", "i:i").import("two", ":").function(":", 4, 16, "ret").function(":i", 4, 16, "ldi r0 1\nret32 r0");
+    let mut module = ModuleBuilder::new().import("one", "i:i").import("two", ":").function(":", 4, 16, "ret").function(
+        ":i",
+        4,
+        16,
+        "ldi r0 1\nret32 r0",
+    );
     module.data = vec![0; 32];
     module.constants = vec![7; 8];
-    module.relocations = vec![(0, RelocationKind::Linear), (4, RelocationKind::Constant), (8, RelocationKind::Callback)];
+    module.relocations =
+        vec![(0, RelocationKind::Linear), (4, RelocationKind::Constant), (8, RelocationKind::Callback)];
     module.thread_local = Some(ThreadLocal { template: 16, initialised: 8, size: 16 });
     module.callback(1).finish()
 }
@@ -231,7 +254,8 @@ fn tables_refer_to_what_there_is() {
 #[test]
 fn names_lie_one_behind_another_and_say_each_thing_once() {
     // "one\0two\0": the second import's name at 4 and nowhere else.
-    for (offset, reason) in [(4, None), (0, Some(Reason::Name)), (5, Some(Reason::Name)), (0xfff0, Some(Reason::Name))] {
+    for (offset, reason) in [(4, None), (0, Some(Reason::Name)), (5, Some(Reason::Name)), (0xfff0, Some(Reason::Name))]
+    {
         assert_eq!(with(SectionKind::Imports, 8, &u16::to_le_bytes(offset)), reason, "{offset}");
     }
     assert_eq!(with(SectionKind::Strings, 0, &[0]), Some(Reason::Name), "an empty name");
@@ -252,7 +276,11 @@ fn relocations_neither_overlap_nor_leave_the_data() {
         (2, 0x3fff_fffc, 0, Some(Reason::Relocation)),
         (2, 8, 3, Some(Reason::Relocation)),
     ] {
-        assert_eq!(with(SectionKind::Relocations, 4 * index, &record(offset, kind)), reason, "{index}: {offset} {kind}");
+        assert_eq!(
+            with(SectionKind::Relocations, 4 * index, &record(offset, kind)),
+            reason,
+            "{index}: {offset} {kind}"
+        );
     }
     assert_eq!(with(SectionKind::Data, 8, &[1]), Some(Reason::Index), "the thunk of no callback");
 }
@@ -271,7 +299,11 @@ fn declared_memory_is_possible() {
         assert_eq!(with(SectionKind::Limits, offset, &word(value)), reason, "{offset}: {value:#x}");
     }
     for (offset, value) in [(0, 25), (0, u32::MAX), (4, 17), (8, 7), (8, 0), (8, 0x4000_0000)] {
-        assert_eq!(with(SectionKind::ThreadLocal, offset, &word(value)), Some(Reason::ThreadLocal), "{offset}: {value:#x}");
+        assert_eq!(
+            with(SectionKind::ThreadLocal, offset, &word(value)),
+            Some(Reason::ThreadLocal),
+            "{offset}: {value:#x}"
+        );
     }
 }
 

@@ -137,7 +137,9 @@ impl Esp32c3 {
     pub fn writable_executable(&self, address: u32) -> (bool, bool) {
         let allowed = match address {
             _ if SRAM1.contains(address) => self.permissions.data_bus(address - SRAM1.base),
-            _ if SRAM1_INSTRUCTION.contains(address) => self.permissions.instruction_bus(address - SRAM1_INSTRUCTION.base),
+            _ if SRAM1_INSTRUCTION.contains(address) => {
+                self.permissions.instruction_bus(address - SRAM1_INSTRUCTION.base)
+            }
             _ if RTC_FAST.contains(address) => self.permissions.rtc_fast(address - RTC_FAST.base),
             _ => return self.page(address).map_or((false, false), |page| (page.writable, page.executable)),
         };

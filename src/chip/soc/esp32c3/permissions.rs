@@ -42,11 +42,7 @@ pub struct Permission {
 
 impl Permission {
     fn or(self, other: Self) -> Self {
-        Self {
-            read: self.read || other.read,
-            write: self.write || other.write,
-            execute: self.execute || other.execute,
-        }
+        Self { read: self.read || other.read, write: self.write || other.write, execute: self.execute || other.execute }
     }
 }
 
