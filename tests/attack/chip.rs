@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use espb::device::emulated::EmulatedDevice;
+use espb::device::emulated::{Attached, Count, EmulatedDevice};
 use espb::device::transport::{Received, Transport};
 use espb_image::Chip;
-use espb_link::PROTOCOL;
-use espb_link::event::{Event, Stats};
+use espb_link::event::{Event, Loaded, Stats};
 use espb_link::frame::{self, MAX_FRAME};
 use espb_link::request::{Call, Request, Start};
 use espb_link::splitter::{Piece, Splitter};
+use espb_link::{PROTOCOL, Source};
 
 /// How long a module may run before it is stopped; virtual time.
 const RUN: Duration = Duration::from_millis(150);
@@ -49,6 +49,7 @@ struct Console {
 /// What of an event matters here.
 enum Heard {
     Hello,
+    Loaded(Loaded),
     Ended(Outcome),
     Stats(Stats),
     Pong(u32),
@@ -89,7 +90,7 @@ impl Console {
     }
 
     fn stats(&mut self) -> Result<Stats, String> {
-        self.send(&Request::Stats)?;
+        self.send(&Request::Stats { instance: None })?;
         let stats = self.hear(ANSWER, |event| if let Heard::Stats(stats) = event { Some(stats) } else { None })?;
         stats.ok_or_else(|| "the firmware gives no figures".into())
     }
@@ -98,10 +99,11 @@ impl Console {
 fn heard(event: &Event<'_>) -> Heard {
     match event {
         Event::Hello(_) => Heard::Hello,
+        Event::Loaded(loaded) => Heard::Loaded(*loaded),
         Event::Exited(_) => Heard::Ended(Outcome::Exited),
         Event::Trapped(_) => Heard::Ended(Outcome::Trapped),
         Event::Refused(_) => Heard::Ended(Outcome::Refused),
-        Event::Stopped => Heard::Ended(Outcome::Stopped),
+        Event::Stopped { .. } => Heard::Ended(Outcome::Stopped),
         Event::Stats(stats) => Heard::Stats(*stats),
         Event::Pong { token } => Heard::Pong(*token),
         _ => Heard::Other,
@@ -110,7 +112,8 @@ fn heard(event: &Event<'_>) -> Heard {
 
 /// Runs a module, with a budget of fuel or without, and says what harm it did.
 pub fn attack(module: &[u8], with_fuel: bool) -> Result<Survived, String> {
-    let device = EmulatedDevice::boot(Chip::Esp32c3, module, None, false).map_err(|error| error.to_string())?;
+    let device = EmulatedDevice::boot(Chip::Esp32c3, module, None, Count::Nothing, Attached::default())
+        .map_err(|error| error.to_string())?;
     let mut console = Console { device, splitter: Splitter::new(), text: Vec::new() };
     let result = follow(&mut console, with_fuel);
     let text = String::from_utf8_lossy(&console.text);
@@ -120,26 +123,41 @@ pub fn attack(module: &[u8], with_fuel: bool) -> Result<Survived, String> {
     result
 }
 
-fn follow(console: &mut Console, with_fuel: bool) -> Result<Survived, String> {
+fn run(console: &mut Console, loaded: Loaded, with_fuel: bool) -> Result<Outcome, String> {
     let ended = |event| if let Heard::Ended(outcome) = event { Some(outcome) } else { None };
+    let instance = loaded.instance;
+    console.send(&Request::Start(Start {
+        instance,
+        call: Call::Entry,
+        arguments: heapless::Vec::new(),
+        fuel: with_fuel.then_some(FUEL),
+        detached: false,
+    }))?;
+    let outcome = match console.hear(RUN, ended)? {
+        // What was not started is still loaded.
+        Some(outcome) if !matches!(outcome, Outcome::Refused) => return Ok(outcome),
+        other => other,
+    };
+    console.send(&Request::Stop { instance })?;
+    let stopped = console.hear(ANSWER, ended)?.ok_or("the firmware does not stop the module")?;
+    Ok(outcome.unwrap_or(stopped))
+}
+
+fn follow(console: &mut Console, with_fuel: bool) -> Result<Survived, String> {
     console
         .hear(ANSWER, |event| matches!(event, Heard::Hello).then_some(()))?
         .ok_or("the firmware does not say hello")?;
     console.send(&Request::Hello { protocol: PROTOCOL })?;
     let before = console.stats()?;
-    let fuel = with_fuel.then_some(FUEL);
-    console.send(&Request::Start(Start {
-        call: Call::Entry,
-        arguments: heapless::Vec::new(),
-        fuel,
-        detached: false,
-    }))?;
-    let outcome = match console.hear(RUN, ended)? {
-        Some(outcome) => outcome,
-        None => {
-            console.send(&Request::Stop)?;
-            console.hear(ANSWER, ended)?.ok_or("the firmware does not stop the module")?
-        }
+    console.send(&Request::Load { source: Source::Newest })?;
+    let loaded = console.hear(ANSWER, |event| match event {
+        Heard::Loaded(loaded) => Some(Ok(loaded)),
+        Heard::Ended(outcome) => Some(Err(outcome)),
+        _ => None,
+    })?;
+    let outcome = match loaded.ok_or("the firmware does not load the module")? {
+        Ok(loaded) => run(console, loaded, with_fuel)?,
+        Err(refused) => refused,
     };
     console.send(&Request::Ping { token: 7 })?;
     console

@@ -20,7 +20,7 @@ const FIXTURES: [(&str, &[&str]); 4] = [
     ("two_files", &["two_files.c", "two_files_stack.c"]),
 ];
 
-const LANGUAGE: [&str; 12] = [
+const LANGUAGE: [&str; 14] = [
     "integers.c",
     "multiply_high.c",
     "numbers.c",
@@ -28,6 +28,8 @@ const LANGUAGE: [&str; 12] = [
     "memory.c",
     "control.c",
     "calls.c",
+    "tail_calls.c",
+    "many_arguments.c",
     "thread_local.c",
     "atomics.c",
     "vectors.c",

@@ -9,13 +9,21 @@ use tempfile::TempDir;
 use crate::compile::{root, to_ir};
 
 /// The commands of a document: indented lines that begin with one of `programs`, without the remark behind them.
-fn commands(document: &str, programs: &[&str]) -> Vec<Vec<String>> {
+pub fn commands(document: &str, programs: &[&str]) -> Vec<Vec<String>> {
     let text = fs::read_to_string(root().join(document)).expect("the document is in the tree");
     let lines = text.lines().filter_map(|line| line.strip_prefix("    "));
     let commands = lines.filter(|line| programs.iter().any(|program| line.split(' ').next() == Some(program)));
     commands
         .map(|line| line.split("   ").next().unwrap_or(line).split_whitespace().map(str::to_owned).collect())
         .collect()
+}
+
+/// The blocks of a document in a language, in order.
+pub fn blocks(document: &str, language: &str) -> Vec<String> {
+    let text = fs::read_to_string(root().join(document)).expect("the document is in the tree");
+    let fence = format!("```{language}\n");
+    let blocks = text.split(fence.as_str()).skip(1).filter_map(|rest| rest.split("```").next());
+    blocks.map(str::to_owned).collect()
 }
 
 #[test]
@@ -40,7 +48,8 @@ fn run(shown: Vec<Vec<String>>) {
     let ir = to_ir(Path::new("fixtures/tasks/hello_task.c"), folder.path());
     fs::rename(ir, folder.path().join("app.ll")).expect("a temporary file");
 
-    fs::write(folder.path().join("ours.hints"), &blocks("hints")[0]).expect("a temporary file");
+    let hints = blocks("docs/native-calls.md", "hints").into_iter().next().expect("the guide shows hints");
+    fs::write(folder.path().join("ours.hints"), hints).expect("a temporary file");
 
     for words in shown {
         let program = match words[0].as_str() {
@@ -63,19 +72,14 @@ fn run(shown: Vec<Vec<String>>) {
     }
 }
 
-/// The fenced blocks of a language in the guide to native calls.
-fn blocks(language: &str) -> Vec<String> {
-    let guide = fs::read_to_string(root().join("docs/native-calls.md")).expect("the document is in the tree");
-    let fence = format!("```{language}\n");
-    guide.split(&fence).skip(1).filter_map(|rest| rest.split("```").next()).map(str::to_owned).collect()
-}
+const GUIDE: &str = "docs/native-calls.md";
 
 /// A folder with the guide's program, as app.c and app.ll, and its hints.
 fn guide_folder() -> TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let program = blocks("c").into_iter().find(|block| block.contains("app_main")).expect("the guide has a program");
+    let program = blocks(GUIDE, "c").into_iter().find(|block| block.contains("app_main")).expect("the guide has a program");
     fs::write(folder.path().join("app.c"), program).expect("a temporary file");
-    fs::write(folder.path().join("ours.hints"), &blocks("hints")[0]).expect("a temporary file");
+    fs::write(folder.path().join("ours.hints"), &blocks(GUIDE, "hints")[0]).expect("a temporary file");
     to_ir(&folder.path().join("app.c"), folder.path());
     folder
 }
@@ -92,7 +96,7 @@ fn guided(folder: &TempDir, words: &[&str]) -> (Option<i32>, String) {
 #[test]
 fn the_guide_to_native_calls_shows_what_is_printed() {
     let folder = guide_folder();
-    let shown = blocks("text");
+    let shown = blocks(GUIDE, "text");
     let (code, explained) = guided(&folder, &["build", "app.ll", "-o", "app.espb", "--explain"]);
     assert_eq!(code, Some(0), "{explained}");
     assert!(explained.contains(&shown[0]) && explained.contains(&shown[1]), "{explained}");
@@ -120,7 +124,7 @@ fn the_guide_to_native_calls_shows_what_is_printed() {
 #[test]
 fn the_guide_s_message_is_the_firmware_s() {
     let expected = fs::read_to_string(root().join("fixtures/hostile/handle_after_delete.expect")).expect("a fixture");
-    assert!(expected.contains(&format!("trap: {}", blocks("text")[2])), "{expected}");
+    assert!(expected.contains(&format!("trap: {}", blocks(GUIDE, "text")[2])), "{expected}");
 }
 
 /// Each refusal that the guide lists, from a program and hints that cause it.

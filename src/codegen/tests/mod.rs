@@ -1,7 +1,9 @@
 //! What the code generator promises: programs compute what C says, listings are as expected, refusals say where and why.
 
+mod calls;
 mod floats;
-mod listings;
+mod listing;
+mod lowering;
 mod machine;
 mod programs;
 mod random;

@@ -44,3 +44,52 @@ fn assembly_without_a_meaning_here_is_refused_with_its_text() {
         assembly.message
     );
 }
+
+#[test]
+fn a_guaranteed_tail_call_with_arguments_in_memory_is_refused() {
+    let parameters = |count: usize| (0..count).map(|index| format!("i32 %p{index}")).collect::<Vec<_>>().join(", ");
+    let program = |count| {
+        let all = parameters(count);
+        format!(
+            "define i32 @app_main() {{\n%r = call i32 @f({})\nret i32 %r\n}}\n\
+            define internal i32 @f({all}) noinline {{\n%r = musttail call i32 @g({all})\nret i32 %r\n}}\n\
+            define internal i32 @g({all}) noinline {{\nret i32 %p0\n}}",
+            vec!["i32 1"; count].join(", ")
+        )
+    };
+    assert!(translate(&format!("{HEADER}{}", program(24)), "app_main", false).is_ok());
+    let refused = refusal(&program(25));
+    assert_eq!(refused.code, "espb::codegen::too_large");
+    assert!(refused.message.contains("tail call (musttail) with more than 24 arguments"), "{}", refused.message);
+}
+
+#[test]
+fn a_host_function_takes_what_a_signature_holds() {
+    let program = |count: usize| {
+        format!(
+            "declare void @host({})\ndefine void @app_main() {{\ncall void @host({})\nret void\n}}",
+            vec!["i32"; count].join(", "),
+            vec!["i32 1"; count].join(", ")
+        )
+    };
+    assert!(translate(&format!("{HEADER}{}", program(24)), "app_main", false).is_ok());
+    let refused = refusal(&program(25));
+    assert_eq!(refused.code, "espb::codegen::too_large");
+    assert!(refused.message.contains("a host function with 25 parameters"), "{}", refused.message);
+}
+
+#[test]
+fn a_variadic_host_function_without_a_list_form_takes_no_more_either() {
+    let program = |name: &str, count: usize| {
+        format!(
+            "declare i32 @{name}(ptr, ...)\ndefine i32 @app_main() {{\n%r = call i32 (ptr, ...) @{name}(ptr null, {})\nret i32 %r\n}}",
+            vec!["i32 1"; count].join(", ")
+        )
+    };
+    for (name, count) in [("printf", 40), ("host", 23)] {
+        assert!(translate(&format!("{HEADER}{}", program(name, count)), "app_main", false).is_ok(), "{name}");
+    }
+    let refused = refusal(&program("host", 24));
+    assert_eq!(refused.code, "espb::codegen::too_large");
+    assert!(refused.message.contains("a call of host with more than 24 arguments"), "{}", refused.message);
+}

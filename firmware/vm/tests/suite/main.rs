@@ -11,4 +11,5 @@ mod hosts;
 mod jumps;
 mod life;
 mod memory;
+mod tail_calls;
 mod tasks;
