@@ -77,7 +77,8 @@ const GUIDE: &str = "docs/native-calls.md";
 /// A folder with the guide's program, as app.c and app.ll, and its hints.
 fn guide_folder() -> TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let program = blocks(GUIDE, "c").into_iter().find(|block| block.contains("app_main")).expect("the guide has a program");
+    let program =
+        blocks(GUIDE, "c").into_iter().find(|block| block.contains("app_main")).expect("the guide has a program");
     fs::write(folder.path().join("app.c"), program).expect("a temporary file");
     fs::write(folder.path().join("ours.hints"), &blocks(GUIDE, "hints")[0]).expect("a temporary file");
     to_ir(&folder.path().join("app.c"), folder.path());

@@ -29,8 +29,8 @@ mod task_info;
 mod timer;
 
 pub use copies::Copies;
-pub use stdlib::Seed;
 pub use demand::describe as describe_demand;
+pub use stdlib::Seed;
 
 use espb_format::{
     container::{Import, Module, SectionKind},
