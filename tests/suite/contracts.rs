@@ -71,7 +71,7 @@ fn hints_that_claim_more_than_the_firmware_grants_are_refused_at_load() {
         ("xQueueGenericCreate(i32, i32, i32) -> ptr: returns own size arg 0", "xQueueGenericCreate", pointers),
         ("vTaskDelay(ptr): in 0 size 4 null", "vTaskDelay", pointers),
         (
-            "xTimerCreate(ptr, i32, i32, ptr, ptr) -> ptr: in 0 cstr null deferred, user 3, cb 4 (ptr, i32), \
+            "xTimerCreate(ptr, i32, i32, ptr, ptr) -> ptr: in 0 cstr null deferred, cb 4 (ptr, i32) user 3, \
              returns handle timer null",
             "xTimerCreate",
             "its callbacks differ",
@@ -138,7 +138,7 @@ fn forged_import_sections_are_refused_at_load() {
 }
 
 /// Leaves native code with something to do later: a task that waits with the address of its buffer, a timer that writes, names
-/// in memory of its heap. Then it ends at once.
+/// in memory of its heap. Then it ends at once, with `exit`: beside another, a module stays when its entry returns.
 const LATE: &str = "\
 #include \"freertos/FreeRTOS.h\"
 #include \"freertos/queue.h\"
@@ -168,7 +168,7 @@ int app_main(void)
     xTaskCreate(wait, \"wait\", 2048, queue, 10, NULL);
     xTimerStart(xTimerCreate(name, 3, pdTRUE, cells, expired), 0);
     printf(\"set up\\n\");
-    return 0;
+    exit(0);
 }
 ";
 
