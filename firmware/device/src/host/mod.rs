@@ -18,6 +18,7 @@ mod interrupt;
 mod marshal;
 mod math;
 mod memory;
+mod nvs;
 mod queue;
 mod random;
 mod real;
@@ -102,7 +103,7 @@ const fn own(name: &'static str, function: fn(&mut Call<'_, '_>) -> Result<u64, 
     Registration { name, action: Action::Own(function) }
 }
 
-const GROUPS: [&[Registration]; 23] = [
+const GROUPS: [&[Registration]; 25] = [
     task::TABLE,
     task_info::TABLE,
     queue::TABLE,
@@ -111,6 +112,8 @@ const GROUPS: [&[Registration]; 23] = [
     stream::TABLE,
     esp_timer::TABLE,
     gpio::TABLE,
+    nvs::TABLE,
+    nvs::NUMBER_TABLE,
     interrupt::TABLE,
     esp_err::TABLE,
     esp_log::TABLE,
@@ -289,7 +292,8 @@ fn delete_object(kind: HandleKind, handle: u32) {
         HandleKind::EventGroup => event::delete(handle),
         HandleKind::StreamBuffer => stream::delete(handle),
         HandleKind::Queue => queue::delete(handle),
-        HandleKind::Task | HandleKind::Nvs | HandleKind::File => {}
+        HandleKind::Nvs => nvs::close(handle),
+        HandleKind::Task | HandleKind::File => {}
     }
 }
 
@@ -307,9 +311,14 @@ pub fn release_hardware(running: &'static Running) {
 
 /// Deletes what an instance without tasks still owns: timers before what their callbacks may use.
 pub fn delete_objects(running: &Running) {
-    for kind in
-        [HandleKind::EspTimer, HandleKind::Timer, HandleKind::EventGroup, HandleKind::StreamBuffer, HandleKind::Queue]
-    {
+    for kind in [
+        HandleKind::EspTimer,
+        HandleKind::Timer,
+        HandleKind::EventGroup,
+        HandleKind::StreamBuffer,
+        HandleKind::Queue,
+        HandleKind::Nvs,
+    ] {
         while let Some(handle) = running.objects().take(kind) {
             delete_object(kind, handle);
         }
