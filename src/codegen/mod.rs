@@ -8,6 +8,7 @@ mod allocate;
 mod analysis;
 mod coalesce;
 mod emission;
+mod hoist;
 mod layout;
 mod liveness;
 mod lower;
@@ -74,13 +75,15 @@ impl Default for Options {
     }
 }
 
-/// What the module says about an import, as the sections `immeta` and `cbmeta` hold it; empty for nothing.
+/// What the module says about an import, as the sections `immeta`, `cbmeta` and `evidence` hold it; empty for nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImportMeta {
     /// Encoded marshalling of pointer arguments.
     pub marshal: Vec<u8>,
     /// Encoded callback parameters.
     pub callbacks: Vec<u8>,
+    /// The import's line in the section `evidence`.
+    pub evidence: String,
 }
 
 /// Gives the contracts of imports.
@@ -169,6 +172,7 @@ fn stub(unit: &mut Unit<'_>, host: &Function, regions: Regions) -> Lowered<Body>
 /// Allocation and emission.
 fn finish(mut function: machine::Function, name: String, signature: u16, regions: Regions) -> Lowered<Body> {
     let order = layout::order(&function);
+    hoist::hoist(&mut function, &order);
     let mut fixed = vec![false; function.widths.len()];
     if let Some(mark) = function.frame_pointer.and_then(|pointer| fixed.get_mut(pointer.0 as usize)) {
         *mark = true;

@@ -198,7 +198,11 @@ pub(super) fn write(parts: &Parts<'_>, options: &Options) -> Lowered<Vec<u8>> {
     if !options.strip {
         let names =
             parts.bodies.iter().flat_map(|body| body.name.bytes().filter(|byte| *byte != 0).chain([0])).collect();
-        writer.section(SectionKind::Names, names).section(SectionKind::Lines, lines.finish());
+        let evidence = parts.metas.iter().flat_map(|meta| meta.evidence.bytes()).collect();
+        writer
+            .section(SectionKind::Names, names)
+            .section(SectionKind::Lines, lines.finish())
+            .section(SectionKind::Evidence, evidence);
     }
     Ok(writer.finish())
 }

@@ -2,9 +2,14 @@
 //!
 //! The same code for both kinds of chip. Nothing here prints, and nothing here knows what is behind a transport.
 
+pub mod client;
 #[cfg(feature = "emulate")]
 pub mod emulated;
 pub mod firmware;
+#[cfg(feature = "emulate")]
+pub mod profile;
 pub mod session;
 pub mod transport;
 pub mod trap;
+#[cfg(feature = "emulate")]
+mod waveform;

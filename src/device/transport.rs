@@ -56,6 +56,17 @@ pub trait Transport {
     /// When to stop waiting, on the device's clock; `None` waits for ever.
     fn set_deadline(&mut self, deadline: Option<Duration>);
 
+    /// Completes what the run leaves behind, such as files, when it is over.
+    fn finish(&mut self) -> Result<(), DeviceError> {
+        Ok(())
+    }
+
+    /// The executed opcodes, where they were counted.
+    #[cfg(feature = "emulate")]
+    fn profile(&self) -> Option<super::profile::Profile> {
+        None
+    }
+
     /// The counts, where there are any.
     fn counters(&self) -> Option<Counters> {
         None

@@ -7,13 +7,21 @@ use std::process::Command;
 use crate::compile::{root, to_ir};
 
 /// The commands of a document: indented lines that begin with one of `programs`, without the remark behind them.
-fn commands(document: &str, programs: &[&str]) -> Vec<Vec<String>> {
+pub fn commands(document: &str, programs: &[&str]) -> Vec<Vec<String>> {
     let text = fs::read_to_string(root().join(document)).expect("the document is in the tree");
     let lines = text.lines().filter_map(|line| line.strip_prefix("    "));
     let commands = lines.filter(|line| programs.iter().any(|program| line.split(' ').next() == Some(program)));
     commands
         .map(|line| line.split("   ").next().unwrap_or(line).split_whitespace().map(str::to_owned).collect())
         .collect()
+}
+
+/// The blocks of a document in a language, in order.
+pub fn blocks(document: &str, language: &str) -> Vec<String> {
+    let text = fs::read_to_string(root().join(document)).expect("the document is in the tree");
+    let fence = format!("```{language}\n");
+    let blocks = text.split(fence.as_str()).skip(1).filter_map(|rest| rest.split("```").next());
+    blocks.map(str::to_owned).collect()
 }
 
 #[test]
@@ -38,9 +46,7 @@ fn run(shown: Vec<Vec<String>>) {
     let ir = to_ir(Path::new("fixtures/tasks/hello_task.c"), folder.path());
     fs::rename(ir, folder.path().join("app.ll")).expect("a temporary file");
 
-    let guide = fs::read_to_string(root().join("docs/native-calls.md")).expect("the document is in the tree");
-    let hints =
-        guide.split("```hints\n").nth(1).and_then(|rest| rest.split("```").next()).expect("the guide shows hints");
+    let hints = blocks("docs/native-calls.md", "hints").into_iter().next().expect("the guide shows hints");
     fs::write(folder.path().join("ours.hints"), hints).expect("a temporary file");
 
     for words in shown {

@@ -1,20 +1,18 @@
-//! The module slot in flash, mapped into the data bus and read in place. Finds it in the partition table.
-//! Reads only; no flash is written here.
+//! Module slots and their record in flash: found in the partition table, mapped into the data bus and read in place,
+//! erased and programmed through the mask ROM. Decides nothing: that is espb-slots'.
 
 use core::fmt;
 
-use espb_format::checksum::crc32;
-use espb_link::slot::{HEADER_LEN, MODULE_OFFSET, PARTITION_SUBTYPE, PARTITION_TYPE, SlotError, SlotHeader};
+use espb_slots::{Area, MAX_SLOTS, PARTITION_TYPE, RECORD_SUBTYPE, SECTOR, SLOT_SUBTYPE, Storage, record};
 
 /// Unit of the flash MMU in bytes.
 const PAGE: u32 = 0x1_0000;
 /// First address of the data bus window (128 pages). The image occupies its start.
 const DATA_BUS: u32 = 0x3C00_0000;
-/// Pages of the window that this file takes: one for the partition table, then the slot's.
+/// Pages of the window that this file takes: one for the partition table, then slots and record.
 const TABLE_PAGE: u32 = 79;
-const SLOT_PAGE: u32 = 80;
-/// Pages left for the slot: 3 MB.
-const SLOT_PAGES: u32 = 128 - SLOT_PAGE;
+const FIRST_PAGE: u32 = 80;
+const LAST_PAGE: u32 = 127;
 
 /// Where the partition table lies in flash.
 const PARTITION_TABLE: u32 = 0x8000;
@@ -22,87 +20,150 @@ const PARTITION_TABLE: u32 = 0x8000;
 const PARTITIONS: usize = 95;
 /// First two bytes of an entry.
 const PARTITION_MAGIC: [u8; 2] = [0xAA, 0x50];
+/// Words that one program command of the flash takes.
+const PROGRAM_WORDS: usize = 64;
 
-/// A module in flash whose checksum is right.
-#[derive(Clone, Copy)]
-pub struct StoredModule {
-    /// Its bytes, in place.
-    pub bytes: &'static [u8],
-    /// Whether to start it at boot.
-    pub autostart: bool,
-}
-
-/// Why there is no module.
+/// Why flash could not be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlashError {
-    /// The partition table has no slot.
-    NoSlot,
-    /// The partition does not fit into the data bus window.
-    TooLarge,
-    /// The header says why.
-    Header(SlotError),
-    /// The header's length is more than the partition holds.
-    Length,
-    /// The module's checksum is wrong.
-    Checksum,
+    /// The place is outside of slots and record.
+    Range,
+    /// The flash refused: the mask ROM's code.
+    Rom(i32),
 }
 
 impl fmt::Display for FlashError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoSlot => f.write_str("the partition table has no module slot; flash the whole image again"),
-            Self::TooLarge => f.write_str("the slot's partition is too large to be mapped"),
-            Self::Header(error) => error.fmt(f),
-            Self::Length => {
-                f.write_str("the slot's header gives a length beyond the partition; flash the module again")
-            }
-            Self::Checksum => f.write_str("the checksum of the slot is wrong; flash the module again"),
+            Self::Range => f.write_str("the place to write is outside of the module slots"),
+            Self::Rom(code) => write!(f, "the flash could not be written (code {code}); is it write-protected?"),
         }
     }
 }
 
-/// A range of flash, in bytes.
+/// A partition that is mapped for ever. All in bytes.
 #[derive(Clone, Copy)]
-struct Partition {
-    offset: u32,
+struct Mapped {
+    flash: u32,
+    address: u32,
     size: u32,
 }
 
-/// Maps the slot and checks what it holds.
-pub fn stored_module() -> Result<StoredModule, FlashError> {
-    let partition = find_slot().ok_or(FlashError::NoSlot)?;
-    let first = partition.offset / PAGE * PAGE;
-    let pages = (partition.offset + partition.size - first).div_ceil(PAGE);
-    if pages > SLOT_PAGES {
-        return Err(FlashError::TooLarge);
+impl Mapped {
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: `map` made these bytes readable for ever. They change only through `DeviceFlash`, which is borrowed as
+        // long as the result; who keeps bytes longer sees to it that their slot is not written (`instance`).
+        unsafe { core::slice::from_raw_parts(self.address as *const u8, self.size as usize) }
     }
-    let address = map(SLOT_PAGE, first, pages) + (partition.offset - first);
-    // SAFETY: `map` made these bytes readable for ever; nothing writes this flash while the image runs.
-    let slot = unsafe { core::slice::from_raw_parts(address as *const u8, partition.size as usize) };
 
-    let header = slot.first_chunk::<HEADER_LEN>().ok_or(FlashError::Length)?;
-    let header = SlotHeader::decode(header).map_err(FlashError::Header)?;
-    let bytes = slot
-        .get(MODULE_OFFSET as usize..)
-        .and_then(|rest| rest.get(..header.length as usize))
-        .ok_or(FlashError::Length)?;
-    if crc32(bytes) != header.crc32 {
-        return Err(FlashError::Checksum);
+    /// Whether `length` bytes at `offset` lie within.
+    fn holds(&self, offset: u32, length: usize) -> bool {
+        u32::try_from(length).ok().and_then(|length| offset.checked_add(length)).is_some_and(|end| end <= self.size)
     }
-    Ok(StoredModule { bytes, autostart: header.autostart })
 }
 
-fn find_slot() -> Option<Partition> {
+/// The slots and their record.
+pub struct DeviceFlash {
+    slots: heapless::Vec<Mapped, MAX_SLOTS>,
+    record: Option<Mapped>,
+}
+
+impl DeviceFlash {
+    /// Finds and maps the partitions. What does not fit into the window is left out.
+    pub fn open() -> Self {
+        let mut page = FIRST_PAGE;
+        let mut found = |subtype: u8| {
+            let (flash, size) = find(subtype)?;
+            let first = flash / PAGE * PAGE;
+            let pages = flash.checked_add(size)?.checked_sub(first)?.div_ceil(PAGE);
+            if page + pages > LAST_PAGE + 1 {
+                return None;
+            }
+            let address = map(page, first, pages) + (flash - first);
+            page += pages;
+            Some(Mapped { flash, address, size })
+        };
+        let record = found(RECORD_SUBTYPE).filter(|record| record.size >= record::SECTORS * SECTOR);
+        let slots = (SLOT_SUBTYPE..).take(MAX_SLOTS).map_while(&mut found).collect();
+        // Should this fail, so will the first change, and be reported.
+        // SAFETY: takes write protection off the flash, once, before anything else uses SPI1.
+        let _ = change(|| unsafe { unlock_without_cache() });
+        Self { slots, record }
+    }
+
+    fn area(&self, area: Area) -> Option<Mapped> {
+        match area {
+            Area::Slot(slot) => self.slots.get(slot.index()).copied(),
+            Area::Record => self.record,
+        }
+    }
+
+    /// The place of an operation on `length` bytes: in flash, and in the window.
+    fn place(&self, area: Area, offset: u32, length: usize) -> Result<(u32, u32), FlashError> {
+        let mapped = self.area(area).filter(|mapped| mapped.holds(offset, length)).ok_or(FlashError::Range)?;
+        Ok((mapped.flash + offset, mapped.address + offset))
+    }
+}
+
+impl Storage for DeviceFlash {
+    type Error = FlashError;
+
+    fn slots(&self) -> u8 {
+        // Without a record nothing can be decided about slots.
+        if self.record.is_some() { self.slots.len() as u8 } else { 0 }
+    }
+
+    fn view(&self, area: Area) -> &[u8] {
+        let mapped = match area {
+            Area::Slot(slot) => self.slots.get(slot.index()),
+            Area::Record => self.record.as_ref(),
+        };
+        mapped.map_or(&[], Mapped::bytes)
+    }
+
+    fn erase(&mut self, area: Area, offset: u32) -> Result<(), FlashError> {
+        let (flash, address) = self.place(area, offset, SECTOR as usize)?;
+        // SAFETY: the sector is within a partition of ours.
+        change(|| unsafe { erase_without_cache(flash, address) })
+    }
+
+    fn program(&mut self, area: Area, offset: u32, bytes: &[u8]) -> Result<(), FlashError> {
+        self.place(area, offset, bytes.len().next_multiple_of(4))?;
+        let mut at = offset;
+        while at < offset + bytes.len() as u32 {
+            let (flash, address) = self.place(area, at, 4)?;
+            let rest = bytes.get((at - offset) as usize..).unwrap_or_default();
+            // A program command does not cross a boundary of 256 bytes.
+            let room = 4 * PROGRAM_WORDS - flash as usize % (4 * PROGRAM_WORDS);
+            let piece = rest.get(..room).unwrap_or(rest);
+            // The ROM takes whole, aligned words from RAM; bits that are set change nothing.
+            let mut words = [u32::MAX; PROGRAM_WORDS];
+            for (word, chunk) in words.iter_mut().zip(piece.chunks(4)) {
+                let mut padded = [0xff; 4];
+                for (place, byte) in padded.iter_mut().zip(chunk) {
+                    *place = *byte;
+                }
+                *word = u32::from_le_bytes(padded);
+            }
+            let length = piece.len().next_multiple_of(4) as u32;
+            // SAFETY: the words are within a partition of ours, and `words` holds them.
+            change(|| unsafe { write_without_cache(flash, address, &words, length) })?;
+            at += piece.len() as u32;
+        }
+        Ok(())
+    }
+}
+
+/// Offset and size of the partition of our type with this subtype.
+fn find(subtype: u8) -> Option<(u32, u32)> {
     let page = PARTITION_TABLE / PAGE * PAGE;
     let address = map(TABLE_PAGE, page, 1) + (PARTITION_TABLE - page);
     // SAFETY: `map` made this page readable for ever; entries are bytes.
     let entries = unsafe { core::slice::from_raw_parts(address as *const [u8; 32], PARTITIONS) };
     entries.iter().take_while(|entry| entry.starts_with(&PARTITION_MAGIC)).find_map(|entry| {
-        let [_, _, kind, subtype, o0, o1, o2, o3, s0, s1, s2, s3, ..] = *entry;
-        (kind == PARTITION_TYPE && subtype == PARTITION_SUBTYPE).then_some(Partition {
-            offset: u32::from_le_bytes([o0, o1, o2, o3]),
-            size: u32::from_le_bytes([s0, s1, s2, s3]),
-        })
+        let [_, _, kind, found, o0, o1, o2, o3, s0, s1, s2, s3, ..] = *entry;
+        (kind == PARTITION_TYPE && found == subtype)
+            .then_some((u32::from_le_bytes([o0, o1, o2, o3]), u32::from_le_bytes([s0, s1, s2, s3])))
     })
 }
 
@@ -112,6 +173,9 @@ unsafe extern "C" {
     fn Cache_Resume_ICache(autoload: u32);
     fn Cache_Dbus_MMU_Set(external_ram: u32, address: u32, flash: u32, page_kb: u32, pages: u32, fixed: u32) -> i32;
     fn Cache_Invalidate_Addr(address: u32, size: u32);
+    fn esp_rom_spiflash_unlock() -> i32;
+    fn esp_rom_spiflash_erase_sector(sector: u32) -> i32;
+    fn esp_rom_spiflash_write(flash: u32, words: *const u32, bytes: u32) -> i32;
 }
 
 /// Maps `pages` pages of flash from offset `flash` to page `page` of the window; returns the address of the first byte.
@@ -122,8 +186,16 @@ fn map(page: u32, flash: u32, pages: u32) -> u32 {
     address
 }
 
-/// Runs from RAM: while the cache is suspended, no code in flash can be fetched.
-///
+/// Has the ROM change flash, with interrupts off.
+fn change(operation: impl FnOnce() -> i32) -> Result<(), FlashError> {
+    match critical_section::with(|_| operation()) {
+        0 => Ok(()),
+        code => Err(FlashError::Rom(code)),
+    }
+}
+
+// These run from RAM: while the cache is suspended or the flash is busy, no code in flash can be fetched.
+
 /// # Safety
 /// Interrupts are off, since their handlers are in flash; nothing else uses these pages of the window.
 #[esp_hal::ram]
@@ -134,5 +206,46 @@ unsafe fn map_without_cache(address: u32, flash: u32, pages: u32) {
         Cache_Dbus_MMU_Set(0, address, flash, PAGE / 1024, pages, 0);
         Cache_Invalidate_Addr(address, pages * PAGE);
         Cache_Resume_ICache(autoload);
+    }
+}
+
+/// # Safety
+/// Interrupts are off. To be called once, before other changes.
+#[esp_hal::ram]
+unsafe fn unlock_without_cache() -> i32 {
+    // SAFETY: the ROM needs no flash.
+    unsafe {
+        let autoload = Cache_Suspend_ICache();
+        let code = esp_rom_spiflash_unlock();
+        Cache_Resume_ICache(autoload);
+        code
+    }
+}
+
+/// # Safety
+/// Interrupts are off; the sector at `flash` is mapped at `address` and belongs to a partition of ours.
+#[esp_hal::ram]
+unsafe fn erase_without_cache(flash: u32, address: u32) -> i32 {
+    // SAFETY: the ROM needs no flash; the caller vouches for the sector.
+    unsafe {
+        let autoload = Cache_Suspend_ICache();
+        let code = esp_rom_spiflash_erase_sector(flash / SECTOR);
+        Cache_Invalidate_Addr(address, SECTOR);
+        Cache_Resume_ICache(autoload);
+        code
+    }
+}
+
+/// # Safety
+/// Interrupts are off; `bytes` bytes at `flash` are mapped at `address` and belong to a partition of ours; `words` holds as many.
+#[esp_hal::ram]
+unsafe fn write_without_cache(flash: u32, address: u32, words: &[u32; PROGRAM_WORDS], bytes: u32) -> i32 {
+    // SAFETY: the ROM needs no flash; the caller vouches for the place.
+    unsafe {
+        let autoload = Cache_Suspend_ICache();
+        let code = esp_rom_spiflash_write(flash, words.as_ptr(), bytes);
+        Cache_Invalidate_Addr(address, bytes);
+        Cache_Resume_ICache(autoload);
+        code
     }
 }

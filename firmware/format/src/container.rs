@@ -362,8 +362,9 @@ impl<'a> Module<'a> {
 
 fn index_of(kind: SectionKind) -> usize {
     match kind {
-        SectionKind::Names => SectionKind::ALL.len() - 2,
-        SectionKind::Lines => SectionKind::ALL.len() - 1,
+        SectionKind::Names => SectionKind::ALL.len() - 3,
+        SectionKind::Lines => SectionKind::ALL.len() - 2,
+        SectionKind::Evidence => SectionKind::ALL.len() - 1,
         kind => kind as usize - 1,
     }
 }

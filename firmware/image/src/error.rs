@@ -30,13 +30,18 @@ pub enum ImageError {
         /// What is wrong with it.
         source: esp_idf_part::Error,
     },
-    /// The partition table has no partition of the slot's type, or it reaches past the end of the flash.
+    /// The partition table has no slots or no record, or one reaches past the end of the flash.
     #[error(
-        "the partition table has no module slot (type {:#04x}, subtype {:#04x}) within the flash; use the firmware that belongs to this espb",
-        espb_link::slot::PARTITION_TYPE,
-        espb_link::slot::PARTITION_SUBTYPE
+        "the partition table has no module slot (type {:#04x}) or no record of them within the flash; use the firmware that belongs to this espb",
+        espb_slots::PARTITION_TYPE
     )]
     NoSlot,
+    /// The slot cannot take the module.
+    #[error("the module cannot be stored: {0}")]
+    Slot(String),
+    /// A device with this key would not run the module.
+    #[error("the module cannot be stored: {0}")]
+    Seal(espb_slots::SealError),
     /// The module is larger than the slot.
     #[error("the module has {length} bytes, but the slot holds {capacity}; strip its debug information or split it")]
     ModuleTooLarge {

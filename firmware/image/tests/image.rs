@@ -1,13 +1,14 @@
 //! What stands where in a flash image, seen as the bootloader and the firmware see it.
 
-use espb_image::{Chip, FLASH_SIZE, FlashImage, ImageError, flash_image};
-use espb_link::slot::{HEADER_LEN, MODULE_OFFSET, SlotHeader};
+use espb_image::{Chip, FLASH_SIZE, FlashImage, ImageError, Placement, SlotIndex, flash_image};
+use espb_slots::{Area, SECTOR, SlotState, Storage, Store, header::MODULE_OFFSET};
 use object::{build::elf, elf as values};
 use std::error::Error;
 
 const ENTRY: u32 = 0x4038_0000;
 const SLOT: usize = 0x20_0000;
-const SLOT_SIZE: usize = 0x18_0000;
+const SLOT_SIZE: usize = 0xf_0000;
+const RECORD: usize = 0x3e_0000;
 const MODULE: usize = SLOT + MODULE_OFFSET as usize;
 
 /// The smallest firmware: read-only data and code in flash, `code` bytes long, and code in RAM.
@@ -43,10 +44,6 @@ fn image() -> Result<FlashImage, ImageError> {
     flash_image(&firmware(64), Chip::Esp32c3)
 }
 
-fn slot_header(flash: &[u8]) -> Result<SlotHeader, Box<dyn Error>> {
-    Ok(SlotHeader::decode(flash[SLOT..SLOT + HEADER_LEN].try_into()?)?)
-}
-
 #[test]
 fn the_image_holds_bootloader_partition_table_and_application_where_the_chip_looks() -> Result<(), Box<dyn Error>> {
     let flash = image()?.merged();
@@ -59,29 +56,65 @@ fn the_image_holds_bootloader_partition_table_and_application_where_the_chip_loo
     Ok(())
 }
 
+/// The finished flash, as the firmware sees it.
+struct Flash(Vec<u8>);
+
+impl Storage for Flash {
+    type Error = ();
+
+    fn slots(&self) -> u8 {
+        2
+    }
+
+    fn view(&self, area: Area) -> &[u8] {
+        match area {
+            Area::Slot(slot) => &self.0[SLOT + SLOT_SIZE * slot.index()..][..SLOT_SIZE],
+            Area::Record => &self.0[RECORD..][..2 * SECTOR as usize],
+        }
+    }
+
+    fn erase(&mut self, _: Area, _: u32) -> Result<(), ()> {
+        Err(())
+    }
+
+    fn program(&mut self, _: Area, _: u32, _: &[u8]) -> Result<(), ()> {
+        Err(())
+    }
+}
+
+fn placement(file: &[u8], autostart: bool) -> Placement<'_> {
+    Placement { file, name: "app", autostart, slot: None, key: None }
+}
+
 #[test]
-fn a_placed_module_is_found_through_the_slot_header() -> Result<(), Box<dyn Error>> {
+fn a_placed_module_is_what_the_firmware_runs() -> Result<(), Box<dyn Error>> {
     let mut image = image()?;
     let before = image.merged();
-    image.place_module(b"123456789", true)?;
+    image.place_module(&placement(b"123456789", true))?;
     let flash = image.merged();
+    let store = Store::open(Flash(flash.clone()), None);
+    let boot = store.choose().ok_or("nothing to run")?;
+    assert_eq!((boot.slot, boot.trial, boot.header.name.as_str()), (SlotIndex(0), false, "app"));
     // 0xcbf43926 is the check value of CRC-32 (IEEE 802.3) for these nine digits.
-    assert_eq!(slot_header(&flash)?, SlotHeader { length: 9, crc32: 0xcbf4_3926, autostart: true });
+    assert_eq!((boot.header.length, boot.header.crc32, boot.header.autostart), (9, 0xcbf4_3926, true));
     assert_eq!(flash[MODULE..MODULE + 10], *b"123456789\xff");
     assert!(flash[..SLOT] == before[..SLOT], "the firmware is untouched");
     Ok(())
 }
 
 #[test]
-fn a_second_module_leaves_nothing_of_the_first() -> Result<(), Box<dyn Error>> {
+fn a_second_module_runs_and_the_first_stays_unless_its_slot_is_named() -> Result<(), Box<dyn Error>> {
     let mut image = image()?;
-    image.place_module(&[7; 0x5000], true)?;
+    image.place_module(&placement(&[7; 0x5000], true))?;
     // Through the merged form, as the command line gets its image.
     let mut image = FlashImage::from_merged(&image.merged())?;
-    image.place_module(&[8; 16], false)?;
+    assert_eq!(image.place_module(&placement(&[8; 16], false))?, SlotIndex(1));
+    let store = Store::open(Flash(image.merged()), None);
+    assert_eq!(store.choose().map(|boot| boot.slot), Some(SlotIndex(1)));
+    assert_eq!(store.entry(SlotIndex(0)).state, SlotState::Valid);
+    image.place_module(&Placement { slot: Some(SlotIndex(1)), ..placement(&[9; 16], false) })?;
     let flash = image.merged();
-    assert!(!slot_header(&flash)?.autostart);
-    assert!(flash[MODULE + 16..].iter().all(|&byte| byte == 0xff));
+    assert_eq!(flash[MODULE + SLOT_SIZE..][..17], [[9; 16].as_slice(), &[0xff]].concat());
     Ok(())
 }
 
@@ -99,12 +132,12 @@ fn a_merged_image_keeps_its_meaning_and_its_gaps() -> Result<(), Box<dyn Error>>
 fn a_module_that_fills_the_slot_fits_and_one_byte_more_is_refused() -> Result<(), Box<dyn Error>> {
     let mut image = image()?;
     let most = SLOT_SIZE - MODULE_OFFSET as usize;
-    image.place_module(&vec![1; most], false)?;
+    image.place_module(&placement(&vec![1; most], false))?;
     let full = image.clone();
-    let error = image.place_module(&vec![1; most + 1], false).err().ok_or("it was accepted")?;
+    let error = image.place_module(&placement(&vec![1; most + 1], false)).err().ok_or("it was accepted")?;
     assert_eq!(
         error.to_string(),
-        "the module has 1568769 bytes, but the slot holds 1568768; strip its debug information or split it"
+        "the module has 978945 bytes, but the slot holds 978944; strip its debug information or split it"
     );
     assert!(image == full, "the image is unchanged");
     Ok(())
@@ -118,7 +151,7 @@ fn what_is_no_firmware_is_refused() {
 
 #[test]
 fn images_without_a_usable_partition_table_take_no_module() -> Result<(), Box<dyn Error>> {
-    let place = |flash: &[u8]| FlashImage::from_merged(flash)?.place_module(b"module", false);
+    let place = |flash: &[u8]| FlashImage::from_merged(flash)?.place_module(&placement(b"module", false));
     assert!(matches!(place(&[]), Err(ImageError::NoPartitionTable(_))));
     let mut damaged = image()?.merged();
     damaged[0x8004] ^= 1;

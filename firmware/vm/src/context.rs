@@ -12,11 +12,11 @@ use espb_format::container::{Function, Module, NONE};
 use crate::address::Region;
 use crate::backtrace::{Backtrace, Frame};
 use crate::cursor::Cursor;
-use crate::instance::{Binding, Instance, Report};
+use crate::instance::{Binding, Instance, Report, Thunks};
 use crate::interpreter::interpret;
 use crate::layout::Granule;
 use crate::link::Link;
-use crate::program::Program;
+use crate::program::{Program, Record};
 use crate::trap::{Trap, TrapKind};
 
 /// Bytes of an entry's header: what it interrupted and the link.
@@ -43,6 +43,7 @@ pub struct Context<'i> {
     linear: Region,
     constant: Region,
     bindings: *const Binding,
+    thunks: Thunks,
     shadow: *mut u8,
     shadow_size: u32,
     shadow_limit: *mut u8,
@@ -95,6 +96,7 @@ impl<'i> Context<'i> {
             linear: memory.linear,
             constant: memory.constant,
             bindings: instance.bindings(),
+            thunks: instance.thunks(),
             shadow: base,
             shadow_size: u32::try_from(shadow.len() * 4).unwrap_or(!3),
             shadow_limit: base.wrapping_add(shadow.len() * 4),
@@ -276,6 +278,12 @@ impl<'i> Context<'i> {
     #[inline(always)]
     pub(crate) fn constant(&self) -> Region {
         self.constant
+    }
+
+    /// The module function behind a thunk's address.
+    #[inline(always)]
+    pub(crate) fn callee(&self, address: u32) -> Option<Record> {
+        self.thunks.place(address).and_then(|place| self.program.callback(place))
     }
 
     /// What an import of verified code is bound to.

@@ -519,8 +519,12 @@ pub(crate) fn interpret(context: &Context<'_>) -> Result<(), Trap> {
 
             code::Call => enter!(program.function(at.half()), 1),
             code::CallIndirect => {
-                let function = checked!(slow::indirect_target(context, at.read::<2>(), at.extension(1)));
-                enter!(program.function(function), 2)
+                let (address, signature) = (at.read::<2>(), at.extension(1) as u16);
+                let record = match context.callee(address) {
+                    Some(record) if record.signature() == signature => record,
+                    _ => program.function(checked!(slow::indirect_target(context, address, signature))),
+                };
+                enter!(record, 2)
             }
             code::CallImport => host!(None, 1),
             code::CallImportVariadic => host!(Some(at.extension(1) as u16), 2),

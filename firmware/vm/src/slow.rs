@@ -40,14 +40,13 @@ pub(crate) fn call_host(context: &Context<'_>, at: Cursor, import: u16, variadic
     if context.instance().is_stopped() { Err(Trap::new(TrapKind::Stopped, 0)) } else { Ok(()) }
 }
 
-/// The function behind an address, if it is one of this instance and of this signature.
+/// The function behind an address, if it is one of this instance and of a signature that says the same as this one.
 #[inline(never)]
-pub(crate) fn indirect_target(context: &Context<'_>, address: u32, signature: i32) -> Result<u16, Failure> {
+pub(crate) fn indirect_target(context: &Context<'_>, address: u32, wanted: u16) -> Result<u16, Failure> {
     let module = context.module();
     let callback = context.instance().thunks().index(address);
     let function = callback.and_then(|index| module.callback(index)).ok_or((TrapKind::IndirectCall, address))?;
     let own = context.program().function(function).signature();
-    let wanted = signature as u16;
     if own == wanted || module.signature(own) == module.signature(wanted) {
         Ok(function)
     } else {
