@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::analysis::Dominators;
 use super::machine::{
-    Access, Block, Const, Function, Inst, InstKind, Reg, Source, Target, Terminator, VReg, for_each_register_mut,
+    Access, Block, Const, Function, Inst, InstKind, Reg, Source, TailTarget, Target, Terminator, VReg,
+    for_each_register_mut,
 };
 
 /// Most constants of a function that are kept in registers: a third of the registers there are.
@@ -167,6 +168,16 @@ fn rewrite(
         Terminator::Branch { opcode, args, .. } => for_each_register_mut(*opcode, args, rename),
         Terminator::Switch { index, .. } => rename(index),
         Terminator::Return { value: Some(reg), .. } => rename(reg),
+        Terminator::TailCall(call) => {
+            if let TailTarget::Indirect { address, .. } = &mut call.target {
+                rename(address);
+            }
+            for argument in &mut call.arguments {
+                if let Source::Lane(reg) = argument {
+                    rename(reg);
+                }
+            }
+        }
         Terminator::Jump(_) | Terminator::Return { value: None, .. } | Terminator::Unreachable => {}
     }
 }

@@ -545,7 +545,7 @@ pub(crate) fn interpret(context: &Context<'_>) -> Result<(), Trap> {
             }
             code::TailCall => replace!(program.function(at.half())),
             code::TailCallIndirect => {
-                let function = checked!(slow::indirect_target(context, at.read::<1>(), at.extension(1)));
+                let function = checked!(slow::indirect_target(context, at.read::<1>(), at.extension(1) as u16));
                 replace!(program.function(function))
             }
         }
