@@ -6,6 +6,7 @@ mod compile;
 mod contracts;
 mod docs;
 mod fixtures;
+mod gpio;
 mod headers;
 mod hostile;
 mod inference;

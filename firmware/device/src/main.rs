@@ -7,6 +7,7 @@ extern crate alloc;
 
 mod console;
 mod counters;
+mod drivers;
 mod flash;
 mod heartbeat;
 mod host;
@@ -31,6 +32,7 @@ fn main() -> ! {
     if let Err(error) = console::init(peripherals.UART0, peripherals.GPIO20, peripherals.GPIO21) {
         panic!("the console cannot be set up: {error}");
     }
+    drivers::gpio::init();
     if heartbeat::start().is_err() || link::start().is_err() || instance::deferred::start().is_err() {
         panic!("no memory for the firmware's tasks");
     }

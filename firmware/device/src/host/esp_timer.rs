@@ -7,7 +7,11 @@ use core::{ffi::c_void, ptr};
 use espb_format::contract::HandleKind;
 use espb_vm::{Trap, TrapKind};
 
-use super::{Call, Registration, own};
+use super::{
+    Call, Registration,
+    esp_err::{INVALID_ARGUMENT, INVALID_STATE, NO_MEMORY, OK},
+    own,
+};
 use crate::{
     instance::Failure,
     kernel::{self, ffi},
@@ -25,15 +29,6 @@ pub const TABLE: &[Registration] = &[
     own("esp_timer_is_active", |call| Ok(u64::from(is_active(timer_of(call.word(0)))))),
     own("esp_timer_get_time", |_| Ok(microseconds())),
 ];
-
-/// `ESP_OK`.
-const OK: u64 = 0;
-/// `ESP_ERR_NO_MEM`.
-const NO_MEMORY: u64 = 0x101;
-/// `ESP_ERR_INVALID_ARG`.
-const INVALID_ARGUMENT: u64 = 0x102;
-/// `ESP_ERR_INVALID_STATE`.
-const INVALID_STATE: u64 = 0x103;
 
 /// `tmrCOMMAND_STOP`, `tmrCOMMAND_CHANGE_PERIOD`, `tmrCOMMAND_DELETE`.
 const STOP: i32 = 3;

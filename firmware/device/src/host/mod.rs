@@ -7,10 +7,13 @@ mod conversion;
 mod copies;
 mod cpu;
 mod demand;
+mod esp_err;
 mod esp_log;
 mod esp_timer;
 mod event;
 mod format;
+mod gpio;
+mod interrupt;
 mod marshal;
 mod math;
 mod memory;
@@ -22,6 +25,7 @@ mod stdlib;
 mod stream;
 mod string;
 mod task;
+mod task_info;
 mod timer;
 
 pub use copies::Copies;
@@ -37,7 +41,7 @@ use espb_vm::{Host, HostCall, HostFunction, Trap, TrapKind};
 
 use crate::{
     instance::{Failure, Running, end, load::Refused},
-    native_call,
+    kernel, native_call,
 };
 
 include!(concat!(env!("OUT_DIR"), "/contracts.rs"));
@@ -50,6 +54,8 @@ const ALLOWED: &[&str] = &[];
 pub enum Action {
     /// Native code that takes the argument slots as they are (at most eight) and whose rules the contract states fully.
     Native(native_call::Function),
+    /// As `Native`, of the kind that interrupt handlers call: it runs with interrupts off.
+    FromInterrupt(native_call::Function),
     /// Code of this firmware that looks at the call itself. Arguments have been checked against the contract.
     Own(fn(&mut Call<'_, '_>) -> Result<u64, Trap>),
 }
@@ -78,18 +84,32 @@ macro_rules! native {
 }
 use native;
 
+/// `from_interrupt!("name", path)`: a native function that expects interrupts to be off.
+macro_rules! from_interrupt {
+    ($name:literal, $function:path) => {
+        $crate::host::Registration {
+            name: $name,
+            action: $crate::host::Action::FromInterrupt($crate::native_function!($function)),
+        }
+    };
+}
+use from_interrupt;
+
 /// A function of this firmware under its import name.
 const fn own(name: &'static str, function: fn(&mut Call<'_, '_>) -> Result<u64, Trap>) -> Registration {
     Registration { name, action: Action::Own(function) }
 }
 
-const GROUPS: [&[Registration]; 18] = [
+const GROUPS: [&[Registration]; 21] = [
     task::TABLE,
+    task_info::TABLE,
     queue::TABLE,
     timer::TABLE,
     event::TABLE,
     stream::TABLE,
     esp_timer::TABLE,
+    gpio::TABLE,
+    interrupt::TABLE,
     esp_log::TABLE,
     stdio::TABLE,
     stdlib::TABLE,
@@ -171,6 +191,13 @@ impl Call<'_, '_> {
     }
 }
 
+impl Call<'_, '_> {
+    /// As [`Call::native`], with interrupts off. A failed assertion turns them on again.
+    pub fn native_from_interrupt(&self, function: native_call::Function, words: &[u32]) -> Result<u64, Trap> {
+        kernel::without_interrupts(|| self.native(function, words))
+    }
+}
+
 fn contract_at(function: HostFunction) -> Option<(&'static HostContract, Action)> {
     let index = usize::from(function.0);
     Some((HOST_CONTRACTS.get(index)?, (*ACTIONS.get(index)?)?))
@@ -217,6 +244,7 @@ unsafe impl Host for Running {
         let mut run = || {
             let result = marshal::release(&call, &checked).and_then(|()| match action {
                 Action::Native(function) => call.native(function, call.vm.arguments),
+                Action::FromInterrupt(function) => call.native_from_interrupt(function, call.vm.arguments),
                 Action::Own(function) => function(&mut call),
             });
             marshal::settle(&call, &checked, result)
@@ -239,6 +267,11 @@ fn delete_object(kind: HandleKind, handle: u32) {
         HandleKind::Queue => queue::delete(handle),
         HandleKind::Task | HandleKind::Nvs | HandleKind::File => {}
     }
+}
+
+/// Turns off whatever could still ask for callbacks of an instance, and gives its hardware back.
+pub fn release_hardware(running: &'static Running) {
+    gpio::release(running);
 }
 
 /// Deletes what an instance without tasks still owns: timers before what their callbacks may use.

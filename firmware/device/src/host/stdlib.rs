@@ -11,14 +11,12 @@ use crate::console;
 pub const TABLE: &[Registration] = &[
     own("malloc", |call| allocate(call, call.word(0))),
     own("pvPortMalloc", |call| allocate(call, call.word(0))),
-    own("calloc", |call| {
-        Ok(call.running.instance().allocate_zeroed(call.word(0), call.word(1)).unwrap_or(NULL).into())
-    }),
-    own("realloc", |call| Ok(call.running.instance().reallocate(call.word(0), call.word(1))?.unwrap_or(NULL).into())),
+    own("calloc", allocate_zeroed),
+    own("pvPortCalloc", allocate_zeroed),
+    own("realloc", reallocate),
     own("heap_caps_malloc", |call| allocate(call, call.word(0))),
-    own("heap_caps_calloc", |call| {
-        Ok(call.running.instance().allocate_zeroed(call.word(0), call.word(1)).unwrap_or(NULL).into())
-    }),
+    own("heap_caps_calloc", allocate_zeroed),
+    own("heap_caps_realloc", reallocate),
     own("heap_caps_free", |call| call.running.instance().release(call.word(0)).map(|()| 0)),
     own("strdup", duplicate),
     own("free", |call| call.running.instance().release(call.word(0)).map(|()| 0)),
@@ -52,6 +50,14 @@ const LONG_LONG: u64 = i64::MAX as u64;
 
 fn allocate(call: &Call<'_, '_>, size: u32) -> Result<u64, Trap> {
     Ok(call.running.instance().allocate(size).unwrap_or(NULL).into())
+}
+
+fn allocate_zeroed(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
+    Ok(call.running.instance().allocate_zeroed(call.word(0), call.word(1)).unwrap_or(NULL).into())
+}
+
+fn reallocate(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
+    Ok(call.running.instance().reallocate(call.word(0), call.word(1))?.unwrap_or(NULL).into())
 }
 
 fn duplicate(call: &mut Call<'_, '_>) -> Result<u64, Trap> {

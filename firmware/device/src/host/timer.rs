@@ -21,6 +21,10 @@ pub const TABLE: &[Registration] = &[
     native!("uxTimerGetReloadMode", ffi::uxTimerGetReloadMode),
     native!("xTimerGetPeriod", ffi::xTimerGetPeriod),
     native!("xTimerGetExpiryTime", ffi::xTimerGetExpiryTime),
+    native!("xTimerGetTimerDaemonTaskHandle", ffi::xTimerGetTimerDaemonTaskHandle),
+    native!("pcTimerGetName", ffi::pcTimerGetName),
+    native!("vTimerSetTimerNumber", ffi::vTimerSetTimerNumber),
+    native!("uxTimerGetTimerNumber", ffi::uxTimerGetTimerNumber),
     native!("xTimerPendFunctionCall", ffi::xTimerPendFunctionCall),
 ];
 
@@ -52,6 +56,22 @@ fn command(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
         let _ = call.running.objects().add(HandleKind::Timer, call.word(0));
     }
     Ok(sent)
+}
+
+/// `tmrCOMMAND_START_FROM_ISR` to `tmrCOMMAND_CHANGE_PERIOD_FROM_ISR`.
+const START_FROM_ISR: u32 = 6;
+const CHANGE_PERIOD_FROM_ISR: u32 = 9;
+
+/// `xTimerGenericCommandFromISR(timer, command, value, woken, ticks)`.
+pub fn command_from_interrupt(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
+    let (number, value) = (call.word(1), call.word(2));
+    if !(START_FROM_ISR..=CHANGE_PERIOD_FROM_ISR).contains(&number) {
+        return Err(call.vm.violation(1, number));
+    }
+    if number == CHANGE_PERIOD_FROM_ISR && value == 0 {
+        return Err(call.vm.violation(2, value));
+    }
+    call.native_from_interrupt(native_function!(ffi::xTimerGenericCommandFromISR), call.vm.arguments)
 }
 
 /// Has the timer task delete a timer; from the link task.

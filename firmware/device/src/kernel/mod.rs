@@ -109,6 +109,16 @@ pub fn without_switching<R>(body: impl FnOnce() -> R) -> R {
     result
 }
 
+/// Runs `body` with interrupts off, from a task that has them on. `body` may turn them on again before its time.
+pub fn without_interrupts<R>(body: impl FnOnce() -> R) -> R {
+    // SAFETY: clears and sets the interrupt enable bit only, in a task that had it set.
+    unsafe { core::arch::asm!("csrci mstatus, 8") };
+    let result = body();
+    // SAFETY: as above.
+    unsafe { core::arch::asm!("csrsi mstatus, 8") };
+    result
+}
+
 /// Whether interrupts are on: false in handlers, critical sections and before the start.
 pub fn interrupts_enabled() -> bool {
     let status: u32;
