@@ -174,16 +174,6 @@ fn rewrite(
         Terminator::Branch { opcode, args, .. } => for_each_register_mut(*opcode, args, rename),
         Terminator::Switch { index, .. } => rename(index),
         Terminator::Return { value: Some(reg), .. } => rename(reg),
-        Terminator::TailCall(call) => {
-            if let TailTarget::Indirect { address, .. } = &mut call.target {
-                rename(address);
-            }
-            for argument in &mut call.arguments {
-                if let Source::Lane(reg) = argument {
-                    rename(reg);
-                }
-            }
-        }
         Terminator::Jump(_) | Terminator::Return { value: None, .. } | Terminator::Unreachable => {}
     }
 }

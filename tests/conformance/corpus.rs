@@ -88,6 +88,7 @@ pub fn cases(options: &Options, tools: &Tools) -> Vec<Case> {
             compiler: tools.clang.clone(),
             level,
             debug: false,
+            forms: false,
         }));
     }
     cases
