@@ -18,4 +18,5 @@ mod program;
 mod project;
 #[path = "../shared/random.rs"]
 mod random;
+mod registered;
 mod run;

@@ -34,7 +34,7 @@ use crate::{
 const CHIP: &str = "esp32c3";
 
 /// The task's stack in bytes: two frame buffers and a request, or the verifier.
-const STACK_BYTES: usize = 12288;
+const STACK_BYTES: usize = 18432;
 
 /// Notification of bytes received and of outcomes.
 const WAKE: u32 = 0;

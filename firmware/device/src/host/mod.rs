@@ -9,6 +9,7 @@ mod cpu;
 mod demand;
 mod esp_err;
 mod esp_log;
+mod esp_system;
 mod esp_timer;
 mod event;
 mod format;
@@ -29,8 +30,8 @@ mod task_info;
 mod timer;
 
 pub use copies::Copies;
-pub use stdlib::Seed;
 pub use demand::describe as describe_demand;
+pub use stdlib::Seed;
 
 use espb_format::{
     container::{Import, Module, SectionKind},
@@ -41,7 +42,8 @@ use espb_vm::{Host, HostCall, HostFunction, Trap, TrapKind};
 
 use crate::{
     instance::{Failure, Running, end, load::Refused},
-    kernel, native_call,
+    kernel::{self, OutOfMemory},
+    native_call,
 };
 
 include!(concat!(env!("OUT_DIR"), "/contracts.rs"));
@@ -100,7 +102,7 @@ const fn own(name: &'static str, function: fn(&mut Call<'_, '_>) -> Result<u64, 
     Registration { name, action: Action::Own(function) }
 }
 
-const GROUPS: [&[Registration]; 21] = [
+const GROUPS: [&[Registration]; 23] = [
     task::TABLE,
     task_info::TABLE,
     queue::TABLE,
@@ -110,7 +112,9 @@ const GROUPS: [&[Registration]; 21] = [
     esp_timer::TABLE,
     gpio::TABLE,
     interrupt::TABLE,
+    esp_err::TABLE,
     esp_log::TABLE,
+    esp_system::TABLE,
     stdio::TABLE,
     stdlib::TABLE,
     memory::TABLE,
@@ -140,6 +144,21 @@ const fn join() -> [Option<Action>; HOST_CONTRACTS.len()] {
         group += 1;
     }
     actions
+}
+
+/// For each contract whether this firmware has the function, where a test finds it in the image.
+#[unsafe(export_name = "espb_registered")]
+static REGISTERED: [bool; HOST_CONTRACTS.len()] = registered();
+
+const fn registered() -> [bool; HOST_CONTRACTS.len()] {
+    let actions = join();
+    let mut all = [false; HOST_CONTRACTS.len()];
+    let mut index = 0;
+    while index < all.len() {
+        all[index] = actions[index].is_some();
+        index += 1;
+    }
+    all
 }
 
 /// Position of a name in the sorted contracts. Evaluated at compile time: a name without a hints line does not build.
@@ -206,7 +225,7 @@ fn contract_at(function: HostFunction) -> Option<(&'static HostContract, Action)
 fn find(name: &str) -> Option<HostFunction> {
     let found = contract::find(HOST_CONTRACTS, name)?;
     let index = HOST_CONTRACTS.iter().position(|contract| core::ptr::eq(contract, found))?;
-    ACTIONS.get(index)?.map(|_| HostFunction(index as u16))
+    REGISTERED.get(index)?.then_some(HostFunction(index as u16))
 }
 
 /// Compares every import with this firmware's contracts.
@@ -269,9 +288,16 @@ fn delete_object(kind: HandleKind, handle: u32) {
     }
 }
 
+/// Starts what host functions need beside their callers.
+pub fn start() -> Result<(), OutOfMemory> {
+    esp_timer::init()
+}
+
 /// Turns off whatever could still ask for callbacks of an instance, and gives its hardware back.
 pub fn release_hardware(running: &'static Running) {
     gpio::release(running);
+    esp_timer::forget(running.instance().thunks());
+    esp_log::forget(running);
 }
 
 /// Deletes what an instance without tasks still owns: timers before what their callbacks may use.
