@@ -199,7 +199,7 @@ impl Conversion {
             b'd' | b'i' | b'u' | b'x' | b'X' | b'o' | b'p' => Ok(Some(ValType::I32)),
             // Wide characters are not supported.
             b'c' | b's' if self.length == Length::Int => Ok(Some(ValType::I32)),
-            b'f' | b'F' | b'e' | b'E' | b'g' | b'G' => Ok(Some(ValType::F64)),
+            b'f' | b'F' | b'e' | b'E' | b'g' | b'G' | b'a' | b'A' => Ok(Some(ValType::F64)),
             _ => Err(Trap::new(TrapKind::Contract, letter.into())),
         }
     }
