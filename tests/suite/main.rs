@@ -10,6 +10,7 @@ mod fixtures;
 mod headers;
 mod hostile;
 mod inference;
+mod isolation;
 mod linking;
 mod man;
 #[path = "../shared/mutant.rs"]

@@ -16,6 +16,7 @@ mod kernel;
 mod link;
 mod native_call;
 mod panic;
+mod protection;
 mod report;
 mod thunk;
 
@@ -39,5 +40,6 @@ fn main() -> ! {
     if started.and_then(|()| host::start()).is_err() {
         panic!("no memory for the firmware's tasks");
     }
+    protection::init();
     kernel::start()
 }

@@ -88,7 +88,6 @@ fn error_name_into(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
 
 /// `_esp_error_check_failed…(code, file, line, function, expression)`: says what failed.
 fn report(call: &Call<'_, '_>) -> Result<(), Trap> {
-    let memory = call.vm.memory();
     let mut number = heapless::String::<40>::new();
     let mut line = heapless::String::<16>::new();
     // Both fit.
@@ -96,9 +95,9 @@ fn report(call: &Call<'_, '_>) -> Result<(), Trap> {
     let _ = write!(line, ":{} (", call.word(2));
     console::transaction(|output| {
         output.text(number.as_bytes());
-        stdio::copy_string(memory, call.word(1), output)?;
+        stdio::copy_string(call.vm, call.word(1), output)?;
         output.text(line.as_bytes());
-        stdio::copy_string(memory, call.word(4), output)?;
+        stdio::copy_string(call.vm, call.word(4), output)?;
         output.text(b")\n");
         Ok(())
     })

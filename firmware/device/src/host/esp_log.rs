@@ -129,7 +129,7 @@ fn dump(call: &mut Call<'_, '_>, form: Form) -> Result<u64, Trap> {
         let _ = show(&mut text, form, buffer.wrapping_add(start), &line);
         console::transaction(|output| {
             output.text(head.as_bytes());
-            stdio::copy_string(memory, tag, output)?;
+            stdio::copy_string(call.vm, tag, output)?;
             output.text(b": ");
             output.text(text.as_bytes());
             output.text(b"\n");

@@ -35,7 +35,7 @@ pub const TABLE: &[Registration] = &[
     own("esp_restart", |_| software_reset()),
     own("esp_system_abort", |call| {
         console::transaction(|output| {
-            stdio::copy_string(call.vm.memory(), call.word(0), output)?;
+            stdio::copy_string(call.vm, call.word(0), output)?;
             output.text(b"\n");
             Err(Trap::new(TrapKind::Abort, 0))
         })

@@ -39,7 +39,7 @@ use espb_format::{
     contract::{self, Flags, HandleKind, HostContract},
 };
 use espb_link::event::Refusal;
-use espb_vm::{Host, HostCall, HostFunction, Trap, TrapKind};
+use espb_vm::{Host, HostCall, HostFunction, Instance, Trap, TrapKind};
 
 use crate::{
     instance::{Failure, Running, end, load::Refused},
@@ -211,6 +211,11 @@ impl Call<'_, '_> {
             Trap::new(TrapKind::Host, Failure::KernelAssertion as u32 + assertion.line)
         })
     }
+}
+
+/// A trap where the instance was stopped: for host functions to ask from time to time where their work can be long.
+pub fn go_on(instance: &Instance<'_>) -> Result<(), Trap> {
+    if instance.is_stopped() { Err(Trap::new(TrapKind::Stopped, 0)) } else { Ok(()) }
 }
 
 impl Call<'_, '_> {

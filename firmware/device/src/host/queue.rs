@@ -39,6 +39,7 @@ pub const TABLE: &[Registration] = &[
     native!("uxQueueGetQueueLength", ffi::uxQueueGetQueueLength),
     native!("xQueueCreateSet", ffi::xQueueCreateSet),
     own("xQueueAddToSet", |call| {
+        demand_set(call.word(1))?;
         let added = call.native(native_function!(ffi::xQueueAddToSet), call.vm.arguments)?;
         if added as u32 == ffi::PD_PASS as u32 && !SETS.note(call.word(0), call.word(1)) {
             call.native(native_function!(ffi::xQueueRemoveFromSet), call.vm.arguments)?;
@@ -53,7 +54,10 @@ pub const TABLE: &[Registration] = &[
         }
         Ok(removed)
     }),
-    native!("xQueueSelectFromSet", ffi::xQueueSelectFromSet),
+    own("xQueueSelectFromSet", |call| {
+        demand_set(call.word(0))?;
+        call.native(native_function!(ffi::xQueueSelectFromSet), call.vm.arguments)
+    }),
     native!("ucQueueGetQueueType", ffi::ucQueueGetQueueType),
     native!("uxQueueGetQueueNumber", ffi::uxQueueGetQueueNumber),
     native!("vQueueSetQueueNumber", ffi::vQueueSetQueueNumber),
@@ -85,6 +89,17 @@ impl Sets {
         critical_section::with(|cs| {
             self.0.borrow_ref_mut(cs).retain(|(member, set)| *member != queue && *set != queue)
         });
+    }
+}
+
+/// The kernel takes a set's items for handles whatever their size: of a queue with larger ones it would overwrite its own stack.
+fn demand_set(queue: u32) -> Result<(), Trap> {
+    // SAFETY: the handle was checked: the queue exists.
+    let item_size = unsafe { ffi::uxQueueGetQueueItemSize(queue as ffi::QueueHandle) };
+    if item_size as usize == size_of::<ffi::QueueHandle>() {
+        Ok(())
+    } else {
+        Err(Trap::new(TrapKind::Host, Failure::NotASet as u32))
     }
 }
 

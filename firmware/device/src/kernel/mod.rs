@@ -8,7 +8,10 @@ pub mod tick;
 pub mod tls;
 pub mod trap;
 
-use core::ffi::{CStr, c_void};
+use core::{
+    ffi::{CStr, c_void},
+    ptr,
+};
 
 use ffi::{BaseType, TaskHandle, TickType, UBaseType};
 
@@ -109,6 +112,18 @@ pub fn without_switching<R>(body: impl FnOnce() -> R) -> R {
     result
 }
 
+/// Runs `body` with another priority of the calling task.
+pub fn at_priority<R>(priority: UBaseType, body: impl FnOnce() -> R) -> R {
+    // SAFETY: null is the calling task, which exists.
+    let before = unsafe { ffi::uxTaskPriorityGet(ptr::null_mut()) };
+    // SAFETY: as above; the priority is one of the kernel's.
+    unsafe { ffi::vTaskPrioritySet(ptr::null_mut(), priority) };
+    let result = body();
+    // SAFETY: as above.
+    unsafe { ffi::vTaskPrioritySet(ptr::null_mut(), before) };
+    result
+}
+
 /// Runs `body` with interrupts off, from a task that has them on. `body` may turn them on again before its time.
 pub fn without_interrupts<R>(body: impl FnOnce() -> R) -> R {
     // SAFETY: clears and sets the interrupt enable bit only, in a task that had it set.
@@ -190,6 +205,17 @@ impl Mutex {
         // SAFETY: allocates from the kernel's heap, which exists before any caller.
         let handle = unsafe { ffi::xQueueCreateMutex(ffi::QUEUE_TYPE_MUTEX) };
         if handle.is_null() { Err(OutOfMemory) } else { Ok(Self(handle)) }
+    }
+
+    /// Gives the mutex, which the caller holds, to whoever waits for it, and takes it again.
+    pub fn offer(&self) {
+        if scheduler_running() {
+            // SAFETY: this task holds the mutex, and holds it again afterwards.
+            unsafe {
+                ffi::xQueueGenericSend(self.0, core::ptr::null(), 0, ffi::QUEUE_SEND_TO_BACK);
+                ffi::xQueueSemaphoreTake(self.0, ffi::PORT_MAX_DELAY);
+            }
+        }
     }
 
     /// Runs `body` with the mutex held. Before the scheduler starts there is nobody to exclude.
