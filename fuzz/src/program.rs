@@ -108,7 +108,9 @@ pub fn module(bytes: &mut Unstructured<'_>, style: Style, roots: usize) -> Resul
         strings.extend(text.bytes().chain([0]));
         at
     };
-    for (index, (import, _)) in IMPORTS.iter().enumerate() {
+    // The others have contracts, which a module must state: the chip would refuse them.
+    let imported = if style == Style::Portable { PORTABLE_IMPORTS as usize } else { IMPORTS.len() };
+    for (index, (import, _)) in IMPORTS.iter().enumerate().take(imported) {
         let fields = [name(import), (SIGNATURES.len() + index) as u16, NONE, NONE];
         imports.extend(fields.iter().flat_map(|field| field.to_le_bytes()));
     }
