@@ -50,7 +50,7 @@ impl Module<'_> {
         for function in recursive {
             // SAFETY: a function of this module; the attribute is one without a value.
             unsafe {
-                let attribute = LLVMCreateEnumAttribute(LLVMGetModuleContext(self.raw()), kind, 0);
+                let attribute = LLVMCreateEnumAttribute(LLVMGetModuleContext(self.raw), kind, 0);
                 LLVMAddAttributeAtIndex(function, LLVMAttributeFunctionIndex, attribute);
             }
         }
