@@ -18,9 +18,10 @@ use super::report::Reporter;
 use super::size::parse_duration;
 use super::stats;
 use super::verify::verify;
+use crate::device::client::RefusedRequest;
 #[cfg(feature = "emulate")]
 use crate::device::emulated::{Count, EmulatedDevice};
-use crate::device::session::{self, End, Outcome, Plan, PlannedArgument, RefusedStart};
+use crate::device::session::{self, Companion, End, Outcome, Plan, PlannedArgument};
 use crate::device::transport::{DeviceError, Transport};
 use crate::device::trap;
 use crate::diagnostic::{Diagnostic, Place};
@@ -39,6 +40,9 @@ pub struct RunArgs {
     /// The chip to emulate
     #[arg(long, value_name = "CHIP", default_value = "esp32c3")]
     emulate: Chip,
+    /// Run this module beside FILE: loaded into RAM and started first. May be given several times
+    #[arg(long, value_name = "OTHER")]
+    with: Vec<PathBuf>,
     /// End successfully at this virtual time since reset, e.g. 5s
     #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
     until: Option<Duration>,
@@ -67,22 +71,26 @@ pub struct RunArgs {
 
 /// Runs the command.
 pub fn run(args: &RunArgs, reporter: Reporter) -> Exit {
-    let file = args.file.display().to_string();
-    let bytes = match load(args, reporter) {
-        Ok(bytes) => bytes,
-        Err(diagnostics) => {
-            reporter.diagnostics(&diagnostics);
-            return Exit::Input;
-        }
+    let files: Vec<&Path> = std::iter::once(&args.file).chain(&args.with).map(PathBuf::as_path).collect();
+    let loaded: Result<Vec<_>, Exit> = files.iter().map(|file| load(args, file, reporter)).collect();
+    let modules = match loaded {
+        Ok(modules) => modules,
+        Err(exit) => return exit,
     };
-    let module = match verify(&file, &bytes) {
-        Ok(module) => module,
+    let parsed: Result<Vec<_>, Diagnostic> =
+        files.iter().zip(&modules).map(|(file, bytes)| verify(&file.display().to_string(), bytes)).collect();
+    let parsed = match parsed {
+        Ok(parsed) => parsed,
         Err(diagnostic) => {
             reporter.diagnostic(&diagnostic);
             return Exit::Input;
         }
     };
-    let mut device = match boot(args, &bytes) {
+    // There is one more than those of --with.
+    let (Some((bytes, others)), Some((module, other_modules))) = (modules.split_first(), parsed.split_first()) else {
+        return Exit::Input;
+    };
+    let mut device = match boot(args, bytes) {
         Ok(device) => device,
         Err(diagnostic) => {
             reporter.diagnostic(&diagnostic);
@@ -90,27 +98,40 @@ pub fn run(args: &RunArgs, reporter: Reporter) -> Exit {
         }
     };
     let mut console = Console { reporter, line: Vec::new() };
-    let outcome = session::run(device.as_mut(), &plan(args), &mut |text| console.write(text));
+    let outcome = session::run(device.as_mut(), &plan(args, others), &mut |text| console.write(text));
     console.finish();
     #[cfg(feature = "emulate")]
     if let Some(profile) = device.profile() {
         profile::show(reporter, &profile);
     }
     match outcome.and_then(|outcome| device.finish().map(|()| outcome)) {
-        Ok(outcome) => finish(args, reporter, &module, &file, &outcome),
+        Ok(outcome) => {
+            for (index, end) in &outcome.companions {
+                if let (End::Trapped(report), Some(other)) = (end, other_modules.get(*index)) {
+                    reporter.diagnostic(&trap::diagnostic(report, other));
+                }
+            }
+            finish(args, reporter, module, &args.file.display().to_string(), &outcome)
+        }
         Err(error) => fail(reporter, &error),
     }
 }
 
 /// The module: the file itself, or what the translator makes of it. Anything that does not begin like a module is taken for IR.
-fn load(args: &RunArgs, reporter: Reporter) -> Result<Vec<u8>, Vec<Diagnostic>> {
-    let is_ir = args.file.extension().is_some_and(|extension| extension == "ll" || extension == "bc");
-    if !is_ir {
-        return files::read(&args.file).map_err(|error| vec![error]);
-    }
-    let built = args.translation.translate(std::slice::from_ref(&args.file))?;
-    reporter.diagnostics(&built.warnings);
-    Ok(built.module)
+fn load(args: &RunArgs, file: &Path, reporter: Reporter) -> Result<Vec<u8>, Exit> {
+    let is_ir = file.extension().is_some_and(|extension| extension == "ll" || extension == "bc");
+    let loaded = if is_ir {
+        args.translation.translate(std::slice::from_ref(&file.to_path_buf())).map(|built| {
+            reporter.diagnostics(&built.warnings);
+            built.module
+        })
+    } else {
+        files::read(file).map_err(|error| vec![error])
+    };
+    loaded.map_err(|diagnostics| {
+        reporter.diagnostics(&diagnostics);
+        Exit::Input
+    })
 }
 
 /// Code of what is wrong with the device, not with the input.
@@ -145,15 +166,30 @@ fn boot(_: &RunArgs, _: &[u8]) -> Result<Box<dyn Transport>, Diagnostic> {
     }))
 }
 
-fn plan(args: &RunArgs) -> Plan {
+fn plan(args: &RunArgs, others: &[Vec<u8>]) -> Plan {
     let arguments = match args.call {
         Some(_) => args.arguments.iter().map(|text| parse_argument(text)).collect(),
-        None => {
-            let name = args.file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            std::iter::once(name).chain(args.arguments.iter().cloned()).map(PlannedArgument::Text).collect()
-        }
+        None => std::iter::once(name_of(&args.file))
+            .chain(args.arguments.iter().cloned())
+            .map(PlannedArgument::Text)
+            .collect(),
     };
-    Plan { call: args.call.clone(), arguments, fuel: args.fuel, until: args.until, stats: args.stats }
+    let companions = args.with.iter().zip(others);
+    Plan {
+        call: args.call.clone(),
+        arguments,
+        fuel: args.fuel,
+        companions: companions
+            .map(|(file, module)| Companion { module: module.clone(), name: name_of(file) })
+            .collect(),
+        until: args.until,
+        stats: args.stats,
+    }
+}
+
+/// The first argument of a module's entry.
+fn name_of(file: &Path) -> String {
+    file.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// An argument of an export: an integer (decimal or 0x), a number with a fraction, or a string.
@@ -252,7 +288,7 @@ fn print_result(reporter: Reporter, value: &Value) {
     }
 }
 
-fn refuse(reporter: Reporter, file: &str, refused: &RefusedStart) -> Exit {
+fn refuse(reporter: Reporter, file: &str, refused: &RefusedRequest) -> Exit {
     let (code, help, exit) = match refused.kind {
         Refusal::Format => ("espb::run::format", "build the module again with `espb build`", Exit::Input),
         Refusal::Import => (

@@ -2,6 +2,7 @@
 //!
 //! The same code for both kinds of chip. Nothing here prints, and nothing here knows what is behind a transport.
 
+pub mod client;
 #[cfg(feature = "emulate")]
 pub mod emulated;
 pub mod firmware;

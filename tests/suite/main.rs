@@ -3,11 +3,14 @@
 mod bad_input;
 mod cc;
 mod compile;
+mod contracts;
 mod docs;
 mod fixtures;
+mod gpio;
 mod headers;
 mod hostile;
 mod inference;
+mod isolation;
 mod linking;
 mod man;
 #[path = "../shared/mutant.rs"]
@@ -16,4 +19,5 @@ mod program;
 mod project;
 #[path = "../shared/random.rs"]
 mod random;
+mod registered;
 mod run;

@@ -7,20 +7,25 @@ use core::{
     sync::atomic::{AtomicPtr, Ordering},
 };
 
-use espb_slots::{Boot, HeaderError, Store};
 use espb_link::{
-    PROTOCOL,
-    event::{Event, Hello, Refusal, Slot, Stats},
+    InstanceId, PROTOCOL, Source,
+    event::{Event, Hello, Loaded, MAX_INSTANCES, Refusal, Resident, Slot, Stats},
     frame::{self, MAX_FRAME},
     request::{Call, Request, Start},
     splitter::{Piece, Splitter},
 };
+use espb_slots::{Boot, HeaderError, SlotIndex, Store};
 
 use crate::{
     console, counters,
     flash::DeviceFlash,
     heartbeat,
-    instance::{Running, end, load},
+    instance::{
+        Running, deferred, end,
+        load::{self, Origin, Refused},
+        registry, start,
+        upload::Upload,
+    },
     kernel::{self, OutOfMemory, ffi},
     report,
 };
@@ -28,8 +33,8 @@ use crate::{
 /// Chip name as the host knows it.
 const CHIP: &str = "esp32c3";
 
-/// The task's stack in bytes: two frame buffers, or the verifier.
-const STACK_BYTES: usize = 8192;
+/// The task's stack in bytes: two frame buffers, a request, and the verifier or a refusal in words.
+const STACK_BYTES: usize = 18432;
 
 /// Notification of bytes received and of outcomes.
 const WAKE: u32 = 0;
@@ -89,14 +94,18 @@ pub fn send(event: &Event<'_>) {
     }
 }
 
-/// What stays the same from boot on.
+/// What the task knows.
 struct Device {
     store: Store<DeviceFlash>,
     boot_instructions: u64,
+    /// The module that is coming over the link.
+    upload: Option<Upload>,
 }
 
 extern "C" fn body(_: *mut c_void) {
-    let mut device = Device { boot_instructions: counters::instructions(), store: Store::open(DeviceFlash::open(), None) };
+    let boot_instructions = counters::instructions();
+    let store = Store::open(DeviceFlash::open(), None);
+    let mut device = Device { boot_instructions, store, upload: None };
     // A flash that cannot be written leaves the trial as it is; it will not be run again either.
     let _ = device.store.settle();
     device.say_hello();
@@ -105,9 +114,7 @@ extern "C" fn body(_: *mut c_void) {
     loop {
         take(WAKE);
         end::reap();
-        if let Some(running) = Running::current() {
-            report::settle(running);
-        }
+        registry::all().for_each(report::settle);
         device.listen(&mut splitter);
     }
 }
@@ -122,57 +129,92 @@ impl Device {
             }
             for &byte in bytes.iter().take(length) {
                 let Piece::Message(message) = splitter.push(byte) else { continue };
-                match frame::decode(message) {
+                let done = match frame::decode(message) {
                     Ok(request) => self.carry_out(&request),
-                    Err(error) => report::refuse(&load::Refused::new(Refusal::Request, format_args!("{error}"))),
+                    Err(error) => Err(Refused::new(Refusal::Request, format_args!("{error}"))),
+                };
+                if let Err(refused) = done {
+                    report::refuse(&refused);
                 }
             }
         }
     }
 
-    fn carry_out(&mut self, request: &Request<'_>) {
+    fn carry_out(&mut self, request: &Request<'_>) -> Result<(), Refused> {
         match request {
             Request::Hello { .. } => self.say_hello(),
-            Request::Start(start) => self.start(start),
-            Request::Stop => match Running::current() {
-                Some(running) => {
-                    end::end(running);
-                    send(&Event::Stopped);
-                }
-                None => report::refuse(&load::Refused::new(Refusal::Request, format_args!("no module is running"))),
-            },
-            Request::Stats => send(&Event::Stats(stats())),
+            Request::Load { source } => self.load(*source).map(|_| ())?,
+            Request::Start(start) => {
+                let running = find(start.instance)?;
+                start::plan(running, start)?;
+                send(&Event::Started { instance: start.instance });
+                start::begin(running)?;
+            }
+            Request::Stop { instance } => {
+                end::end(find(*instance)?);
+                send(&Event::Stopped { instance: *instance });
+            }
+            Request::List => send(&Event::Instances(residents())),
+            Request::Stats { instance } => send(&Event::Stats(stats(*instance)?)),
             Request::Ping { token } => send(&Event::Pong { token: *token }),
+            Request::Upload { length, crc32 } => {
+                // The one before goes first: the new one may need its room.
+                self.upload = None;
+                self.upload = Some(Upload::begin(*length, *crc32)?);
+                send(&Event::Received { bytes: 0 });
+            }
+            Request::Chunk { offset, bytes } => {
+                let upload = self.upload.as_mut().ok_or_else(no_upload)?;
+                send(&Event::Received { bytes: upload.add(*offset, bytes) });
+            }
         }
+        Ok(())
+    }
+
+    fn load(&mut self, source: Source) -> Result<&'static Running, Refused> {
+        let (running, loaded) = match source {
+            Source::Newest => self.load_slot(self.newest()?)?,
+            Source::Slot(slot) => {
+                let boot = self.store.runnable(SlotIndex(slot));
+                self.load_slot(boot.map_err(|unfit| Refused::new(Refusal::Slot, format_args!("{unfit}")))?)?
+            }
+            Source::Upload => load::load(Origin::Upload(self.upload.take().ok_or_else(no_upload)?))?,
+        };
+        send(&Event::Loaded(loaded));
+        Ok(running)
+    }
+
+    fn load_slot(&mut self, boot: Boot) -> Result<(&'static Running, Loaded), Refused> {
+        let loaded = load::load(Origin::Slot(boot.slot.0, self.module(&boot).unwrap_or_default()))?;
+        self.store.begin(&boot).map_err(|error| {
+            end::end(loaded.0);
+            Refused::new(Refusal::Slot, format_args!("{error}"))
+        })?;
+        Ok(loaded)
+    }
+
+    /// The slot to run where none is named.
+    fn newest(&self) -> Result<Boot, Refused> {
+        self.store.choose().ok_or_else(|| {
+            let none = |slot| self.store.runnable(slot).err();
+            match self.store.slots().filter_map(none).last() {
+                Some(reason) => Refused::new(Refusal::Slot, format_args!("{reason}")),
+                None => Refused::new(Refusal::Slot, format_args!("the device has no module slots")),
+            }
+        })
     }
 
     fn autostart(&mut self) {
         if self.store.choose().is_some_and(|boot| boot.header.autostart) {
-            self.start(&Start { call: Call::Entry, arguments: heapless::Vec::new(), fuel: None, detached: true });
-        }
-    }
-
-    fn start(&mut self, start: &Start<'_>) {
-        if let Err(refused) = self.try_start(start) {
-            report::refuse(&refused);
-        }
-    }
-
-    fn try_start(&mut self, start: &Start<'_>) -> Result<(), load::Refused> {
-        let Some(boot) = self.store.choose() else {
-            let none = |slot| self.store.runnable(slot).err();
-            let reason = self.store.slots().filter_map(none).last();
-            return Err(match reason {
-                Some(reason) => load::Refused::new(Refusal::Slot, format_args!("{reason}")),
-                None => load::Refused::new(Refusal::Slot, format_args!("the device has no module slots")),
+            let started = self.load(Source::Newest).and_then(|running| {
+                let (instance, call) = (running.id(), Call::Entry);
+                let start = Start { instance, call, arguments: heapless::Vec::new(), fuel: None, detached: true };
+                self.carry_out(&Request::Start(start))
             });
-        };
-        let bytes = self.module(&boot).unwrap_or_default();
-        let (running, loaded) = load::load(bytes, start)?;
-        self.store.begin(&boot).map_err(|error| load::Refused::new(Refusal::Slot, format_args!("{error}")))?;
-        send(&Event::Loaded(loaded));
-        send(&Event::Started);
-        load::begin(running).inspect_err(|_| end::end(running))
+            if let Err(refused) = started {
+                report::refuse(&refused);
+            }
+        }
     }
 
     /// A module in place, for as long as its slot is not written: which the slots' code forbids for those in use.
@@ -200,9 +242,38 @@ impl Device {
     }
 }
 
-fn stats() -> Stats {
-    let peaks = end::peaks();
-    Stats {
+fn find(instance: InstanceId) -> Result<&'static Running, Refused> {
+    registry::find(instance).ok_or_else(|| {
+        Refused::new(Refusal::Request, format_args!("there is no instance {}; List tells which there are", instance.0))
+    })
+}
+
+fn no_upload() -> Refused {
+    Refused::new(Refusal::Request, format_args!("no module was uploaded; send Upload and its chunks first"))
+}
+
+fn residents() -> heapless::Vec<Resident, MAX_INSTANCES> {
+    let mut residents: heapless::Vec<_, MAX_INSTANCES> = registry::all()
+        .map(|running| Resident {
+            instance: running.id(),
+            source: running.source(),
+            state: running.state(),
+            linear_memory: running.instance().layout().linear(),
+        })
+        .collect();
+    residents.sort_unstable_by_key(|resident| resident.instance);
+    residents
+}
+
+fn stats(instance: Option<InstanceId>) -> Result<Stats, Refused> {
+    let peaks = match instance {
+        Some(instance) => end::peaks(instance).ok_or_else(|| {
+            let reason = format_args!("nothing is known of instance {}, which is not the last that ended", instance.0);
+            Refused::new(Refusal::Request, reason)
+        })?,
+        None => end::Peaks::default(),
+    };
+    Ok(Stats {
         instructions: counters::instructions(),
         heap_peak: peaks.heap,
         linear_stack_peak: peaks.linear_stack,
@@ -212,6 +283,9 @@ fn stats() -> Stats {
         free_heap: kernel::heap::free_bytes() as u32,
         minimum_free_heap: kernel::heap::minimum_free_bytes() as u32,
         native_stack_spare: end::native_stack_spare(),
+        largest_free_block: kernel::heap::largest_free_block() as u32,
+        free_thunks: registry::free_thunk_count().into(),
+        lost_interrupts: deferred::lost(),
         heartbeat_delay: heartbeat::worst_delay(),
-    }
+    })
 }

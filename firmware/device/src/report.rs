@@ -8,7 +8,7 @@ use espb_vm::{Trap, TrapKind};
 
 use crate::{
     host,
-    instance::{Failure, Progress, Running, end, load},
+    instance::{Failure, Progress, Running, end, load, start},
     link,
     native_call::Assertion,
 };
@@ -35,10 +35,14 @@ pub fn settle(running: &'static Running) {
 }
 
 fn returned(running: &'static Running, progress: &Progress, result: u64) {
-    let signature = load::signature_of(running.instance().module(), running.function()).ok();
-    let exited = Exited { result: value(signature, result), instructions: progress.instructions() };
+    let module = running.instance().module();
+    let signature = running.function().and_then(|function| start::signature_of(module, function).ok());
+    let (instance, instructions) = (running.id(), progress.instructions());
+    let exited = Exited { instance, result: value(signature, result), instructions };
     running.note_told();
-    if !running.is_detached() {
+    if running.is_detached() {
+        end::end_call(running);
+    } else {
         end::end(running);
     }
     link::send(&Event::Exited(exited));
@@ -55,10 +59,10 @@ fn value(signature: Option<Signature>, slots: u64) -> Value {
 }
 
 fn trapped(running: &'static Running, progress: &Progress, trap: Trap) {
-    let instructions = progress.instructions();
+    let (instance, instructions) = (running.id(), progress.instructions());
     if let Some(code) = trap.exit_code() {
         end::end(running);
-        return link::send(&Event::Exited(Exited { result: Value::I32(code), instructions }));
+        return link::send(&Event::Exited(Exited { instance, result: Value::I32(code), instructions }));
     }
     let mut reason = heapless::String::<MAX_TEXT>::new();
     // A text that is too long is cut.
@@ -72,6 +76,7 @@ fn trapped(running: &'static Running, progress: &Progress, trap: Trap) {
     let task = core::str::from_utf8(progress.task.get(..length).unwrap_or_default()).unwrap_or("");
     end::end(running);
     link::send(&Event::Trapped(Trapped {
+        instance,
         code: trap.kind as u8,
         reason: &reason,
         value: value_of(&trap),

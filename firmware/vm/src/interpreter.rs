@@ -32,7 +32,7 @@ mod code {
 macro_rules! undefined {
     () => {
         0xbf
-            | 0xea | 0xeb | 0xec | 0xed | 0xee | 0xef
+            | 0xec | 0xed | 0xee | 0xef
             | 0xfb | 0xfc | 0xfd | 0xfe | 0xff
     };
 }
@@ -222,6 +222,25 @@ pub(crate) fn interpret(context: &Context<'_>) -> Result<(), Trap> {
                 // SAFETY: verified code calls functions of its module only, and the frame was just found to fit.
                 unsafe { at.enter(program.code(record.start()), window, link, sp) };
                 sp = sp.wrapping_sub(frame);
+                end!()
+            }};
+        }
+        // Enters a function in the place of the one that runs: frame and link stay, the linear stack pointer is the caller's again first.
+        macro_rules! replace {
+            ($record:expr) => {{
+                let record = $record;
+                pay!();
+                let (slots, frame) = (record.frame(), record.linear_frame());
+                let (_, caller_sp) = at.link();
+                if context.shadow_limit().addr().wrapping_sub(at.fp().addr()) < slots {
+                    trap!(ShadowStackOverflow)
+                }
+                if caller_sp.wrapping_sub(context.stack_limit()) < frame {
+                    trap!(LinearStackOverflow, frame)
+                }
+                // SAFETY: verified code enters functions of its module only, and the frame was just found to fit.
+                unsafe { at.replace(program.code(record.start())) };
+                sp = caller_sp.wrapping_sub(frame);
                 end!()
             }};
         }
@@ -584,6 +603,11 @@ pub(crate) fn interpret(context: &Context<'_>) -> Result<(), Trap> {
                 pay!();
                 (at, sp) = checked!(jump::long(context, at));
                 end!()
+            }
+            code::TailCall => replace!(program.function(at.half())),
+            code::TailCallIndirect => {
+                let function = checked!(slow::indirect_target(context, at.read::<1>(), at.extension(1) as u16));
+                replace!(program.function(function))
             }
         }
     };

@@ -16,7 +16,7 @@ use super::{
     copies,
 };
 use crate::{
-    instance::{Failure, objects, task},
+    instance::{Failure, Running, task},
     kernel::{self, ffi},
 };
 
@@ -39,13 +39,14 @@ impl Checked {
 /// Checks who calls, and the arguments. Nothing of the module runs meanwhile, so what was checked still holds for kernel objects
 /// when the call begins. Other tasks may change memory before native code reads it: the module's own memory stays its own, and
 /// a function that follows addresses inside of it checks them again when it reads them.
-pub fn check(call: &HostCall<'_>, host: &HostContract) -> Result<Checked, Trap> {
-    let current = task::ModuleTask::current();
+pub fn check(call: &HostCall<'_>, running: &Running, host: &HostContract) -> Result<Checked, Trap> {
+    let current = task::ModuleTask::current(running);
     if current.is_some_and(task::ModuleTask::is_firmware) && !host.flags.contains(Flags::FROM_CALLBACK) {
         return Err(Trap::new(TrapKind::Host, Failure::NotInCallback as u32));
     }
     let mut checker = Checker {
         call,
+        running,
         signature: Signature::decode(host.signature),
         uses: [0; 2],
         released: None,
@@ -72,6 +73,7 @@ enum Scope {
 
 struct Checker<'c, 'a> {
     call: &'c HostCall<'a>,
+    running: &'c Running,
     signature: Option<Signature>,
     uses: [u32; 2],
     released: Option<(HandleKind, u32)>,
@@ -98,7 +100,7 @@ impl Checker<'_, '_> {
                 }
             }
         }
-        if matches!(self.result, ResultMeaning::Handle { created: true, .. }) && objects::is_full() {
+        if matches!(self.result, ResultMeaning::Handle { created: true, .. }) && self.running.objects().is_full() {
             return Err(Trap::new(TrapKind::Host, Failure::TooManyObjects as u32));
         }
         Ok(())
@@ -216,15 +218,15 @@ impl Checker<'_, '_> {
 
     fn element_size(&self, queue: u32) -> Option<u32> {
         // SAFETY: the instance owns this queue, so it exists.
-        objects::owns(HandleKind::Queue, queue)
-            .then(|| unsafe { ffi::uxQueueGetQueueItemSize(queue as ffi::QueueHandle) })
+        let owned = self.running.objects().owns(HandleKind::Queue, queue);
+        owned.then(|| unsafe { ffi::uxQueueGetQueueItemSize(queue as ffi::QueueHandle) })
     }
 
     fn handle(&mut self, position: u8, handle: &Handle, value: u32, scope: Scope) -> Result<(), Trap> {
         if value == 0 && handle.nullable {
             return Ok(());
         }
-        if !objects::owns(handle.kind, value) {
+        if !self.running.objects().owns(handle.kind, value) {
             return Err(self.violation(position, value));
         }
         let released = match handle.fate {
@@ -242,11 +244,11 @@ impl Checker<'_, '_> {
 }
 
 /// Takes a released object off the instance's list, just before the call that deletes it.
-pub fn release(checked: &Checked) -> Result<(), Trap> {
+pub fn release(call: &Call<'_, '_>, checked: &Checked) -> Result<(), Trap> {
     let Some((kind, handle)) = checked.released else { return Ok(()) };
     // Both in one step: who is first deletes, and nobody begins to use what is about to go.
     kernel::without_switching(|| {
-        if task::is_used(handle) || !objects::remove(kind, handle) {
+        if task::is_used(handle) || !call.running.objects().remove(kind, handle) {
             return Err(Trap::new(TrapKind::Host, Failure::InUse as u32));
         }
         Ok(())
@@ -255,20 +257,22 @@ pub fn release(checked: &Checked) -> Result<(), Trap> {
 
 /// Registers what the call created and turns its result into the module's.
 pub fn settle(call: &Call<'_, '_>, checked: &Checked, result: Result<u64, Trap>) -> Result<u64, Trap> {
-    if let Some(task) = task::ModuleTask::current() {
+    if let Some(task) = task::ModuleTask::current(call.running) {
         task.note_uses(checked.uses_before);
     }
     let result = result?;
     match checked.result {
-        ResultMeaning::Handle { kind, created: true, .. } if result != 0 => {
+        // The high half is what a native function of one result word left in the second result register.
+        ResultMeaning::Handle { kind, created: true, .. } if result as u32 != 0 => {
             if kernel::heap::is_short() {
                 // What is left is the firmware's own: to the module memory is exhausted.
                 super::delete_object(kind, result as u32);
                 return Ok(0);
             }
-            objects::add(kind, result as u32).map_err(|_| Trap::new(TrapKind::Host, Failure::TooManyObjects as u32))?;
+            let added = call.running.objects().add(kind, result as u32);
+            added.map_err(|_| Trap::new(TrapKind::Host, Failure::TooManyObjects as u32))?;
         }
-        ResultMeaning::Copied { extent, .. } if result != 0 => return copies::copy(call, result as u32, extent),
+        ResultMeaning::Copied { extent, .. } if result as u32 != 0 => return copies::copy(call, result as u32, extent),
         _ => {}
     }
     Ok(result)

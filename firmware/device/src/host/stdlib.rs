@@ -11,14 +11,12 @@ use crate::console;
 pub const TABLE: &[Registration] = &[
     own("malloc", |call| allocate(call, call.word(0))),
     own("pvPortMalloc", |call| allocate(call, call.word(0))),
-    own("calloc", |call| {
-        Ok(call.running.instance().allocate_zeroed(call.word(0), call.word(1)).unwrap_or(NULL).into())
-    }),
-    own("realloc", |call| Ok(call.running.instance().reallocate(call.word(0), call.word(1))?.unwrap_or(NULL).into())),
+    own("calloc", allocate_zeroed),
+    own("pvPortCalloc", allocate_zeroed),
+    own("realloc", reallocate),
     own("heap_caps_malloc", |call| allocate(call, call.word(0))),
-    own("heap_caps_calloc", |call| {
-        Ok(call.running.instance().allocate_zeroed(call.word(0), call.word(1)).unwrap_or(NULL).into())
-    }),
+    own("heap_caps_calloc", allocate_zeroed),
+    own("heap_caps_realloc", reallocate),
     own("heap_caps_free", |call| call.running.instance().release(call.word(0)).map(|()| 0)),
     own("strdup", duplicate),
     own("free", |call| call.running.instance().release(call.word(0)).map(|()| 0)),
@@ -37,9 +35,9 @@ pub const TABLE: &[Registration] = &[
     own("strtoul", |call| Ok(convert(call)?.unsigned(u32::MAX.into()) as u32 as u64)),
     own("strtoll", |call| Ok(convert(call)?.signed(LONG_LONG).into())),
     own("strtoull", |call| Ok(convert(call)?.unsigned(u64::MAX))),
-    own("rand", |_| Ok(random().into())),
+    own("rand", |call| Ok(call.running.seed().next().into())),
     own("srand", |call| {
-        critical_section::with(|cs| SEED.borrow(cs).set(call.word(0).into()));
+        call.running.seed().set(call.word(0));
         Ok(0)
     }),
     own("qsort", sort),
@@ -54,6 +52,14 @@ fn allocate(call: &Call<'_, '_>, size: u32) -> Result<u64, Trap> {
     Ok(call.running.instance().allocate(size).unwrap_or(NULL).into())
 }
 
+fn allocate_zeroed(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
+    Ok(call.running.instance().allocate_zeroed(call.word(0), call.word(1)).unwrap_or(NULL).into())
+}
+
+fn reallocate(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
+    Ok(call.running.instance().reallocate(call.word(0), call.word(1))?.unwrap_or(NULL).into())
+}
+
 fn duplicate(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
     let memory = call.vm.memory();
     let size = memory.string_length(call.word(0))? + 1;
@@ -64,19 +70,18 @@ fn duplicate(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
 
 /// `__assert_func(file, line, function, expression)`: says what failed, as ESP-IDF does, and ends the module.
 fn assertion_failed(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
-    let memory = call.vm.memory();
     let mut line = heapless::String::<16>::new();
     // Ten digits fit.
     let _ = write!(line, ":{} (", call.word(1));
     console::transaction(|output| {
         output.text(b"assert failed: ");
         if call.word(2) != NULL {
-            stdio::copy_string(memory, call.word(2), output)?;
+            stdio::copy_string(call.vm, call.word(2), output)?;
             output.text(b" ");
         }
-        stdio::copy_string(memory, call.word(0), output)?;
+        stdio::copy_string(call.vm, call.word(0), output)?;
         output.text(line.as_bytes());
-        stdio::copy_string(memory, call.word(3), output)?;
+        stdio::copy_string(call.vm, call.word(3), output)?;
         output.text(b")\n");
         Err(Trap::new(TrapKind::Abort, 0))
     })
@@ -162,17 +167,28 @@ fn convert(call: &Call<'_, '_>) -> Result<Number, Trap> {
     Ok(number)
 }
 
-/// State of `rand`; the same sequence for the same seed on every chip.
-static SEED: Mutex<Cell<u64>> = Mutex::new(Cell::new(1));
+/// State of an instance's `rand`; the same sequence for the same seed on every chip.
+pub struct Seed(Mutex<Cell<u64>>);
 
-/// A linear congruential generator modulo 2⁶⁴ (multiplier and increment from Knuth's MMIX); its upper bits, 0..=2³¹−1.
-fn random() -> u32 {
-    critical_section::with(|cs| {
-        let seed = SEED.borrow(cs);
-        let next = seed.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        seed.set(next);
-        (next >> 33) as u32
-    })
+impl Seed {
+    /// As if by `srand(1)`.
+    pub const fn new() -> Self {
+        Self(Mutex::new(Cell::new(1)))
+    }
+
+    fn set(&self, seed: u32) {
+        critical_section::with(|cs| self.0.borrow(cs).set(seed.into()));
+    }
+
+    /// A linear congruential generator modulo 2⁶⁴ (multiplier and increment from Knuth's MMIX); its upper bits, 0..=2³¹−1.
+    fn next(&self) -> u32 {
+        critical_section::with(|cs| {
+            let seed = self.0.borrow(cs);
+            let next = seed.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            seed.set(next);
+            (next >> 33) as u32
+        })
+    }
 }
 
 /// `qsort(base, count, size, compare)`: heap sort, which needs no memory and no recursion.
