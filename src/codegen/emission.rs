@@ -5,7 +5,7 @@
 use super::allocate::Allocation;
 use super::layout::{self, Code, Item, Located};
 use super::machine::{
-    Arg, Block, Call, Const, Function, Inst, InstKind, Reg, Source, TailCall, TailTarget, Target, Terminator,
+    self, Arg, Block, Call, Const, Function, Inst, InstKind, Reg, Source, TailCall, TailTarget, Target, Terminator,
 };
 use super::moves::{From, Step, sequence};
 use super::refusal::Lowered;
@@ -272,11 +272,18 @@ impl Emitter<'_> {
             Terminator::Branch { opcode, args, if_true, if_false } => {
                 let (if_true, if_false) = (to(if_true), to(if_false));
                 if if_true == if_false {
+                    if let Some((opcode, args)) = machine::counting_part(*opcode, *args) {
+                        let operands: Vec<i64> = args.iter().map(|arg| self.arg(*arg)).collect();
+                        self.op(opcode, &operands);
+                    }
                     return self.jump(if_true, next);
                 }
                 let count = opcode.operands().len() - 1;
                 let operands: Vec<i64> = args.iter().take(count).map(|arg| self.arg(*arg)).collect();
-                let (opcode, target, rest) = if Some(if_true) == next {
+                let depth = |block: Block| self.function.blocks[block.index()].depth;
+                // Where neither follows, the branch goes where control goes more often.
+                let seldom = Some(if_false) != next && depth(if_true) < depth(if_false);
+                let (opcode, target, rest) = if Some(if_true) == next || seldom {
                     (layout::inverted(*opcode), if_false, if_true)
                 } else {
                     (*opcode, if_true, if_false)

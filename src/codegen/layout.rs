@@ -3,11 +3,12 @@
 //! Must never hold: virtual registers or module tables.
 
 use super::analysis::{loop_depth, reverse_post_order};
-use super::machine::{Block, Function};
+use super::machine::{Block, Function, Terminator};
 use super::refusal::{Lowered, Refusal};
 use crate::ir::DebugLocation;
 use espb_format::instruction::{Instruction, OutOfRange, extension_word, range};
 use espb_format::opcode::Opcode;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A piece of code with physical registers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +50,46 @@ pub fn order(function: &Function) -> Vec<Block> {
         .collect();
     let first = reverse_post_order(&successors, &vec![0; successors.len()]);
     let depth = loop_depth(&successors, &first);
-    reverse_post_order(&successors, &depth).into_iter().map(|block| Block(block as u32)).collect()
+    let order = reverse_post_order(&successors, &depth).into_iter().map(|block| Block(block as u32)).collect();
+    rotated(function, order)
+}
+
+/// Puts the last block of a loop that only jumps back to the loop's first block right before that one, where control falls into it: the
+/// branches that lead to it close the loop then, and the jump is gone. The way into the loop pays for it, once.
+fn rotated(function: &Function, mut order: Vec<Block>) -> Vec<Block> {
+    let mut place = vec![usize::MAX; function.blocks.len()];
+    let mut jumped_to = vec![false; function.blocks.len()];
+    for (at, block) in order.iter().enumerate() {
+        place[block.index()] = at;
+        if let Terminator::Jump(to) = function.blocks[block.index()].terminator {
+            jumped_to[to.index()] = true;
+        }
+    }
+    let (mut before, mut moved) = (BTreeMap::new(), BTreeSet::new());
+    for (at, block) in order.iter().enumerate() {
+        if let Terminator::Jump(to) = function.blocks[block.index()].terminator
+            && place[to.index()] < at
+            && place[to.index()] > 0
+            && !jumped_to[block.index()]
+            && !moved.contains(&to)
+            && !before.contains_key(&to)
+            && !before.contains_key(block)
+        {
+            before.insert(to, *block);
+            moved.insert(*block);
+        }
+    }
+    let mut out = Vec::with_capacity(order.len());
+    for block in order.drain(..) {
+        if moved.contains(&block) {
+            continue;
+        }
+        if let Some(latch) = before.get(&block) {
+            out.push(*latch);
+        }
+        out.push(block);
+    }
+    out
 }
 
 /// The opposite of a branch.
@@ -70,6 +110,10 @@ pub fn inverted(opcode: Opcode) -> Opcode {
         BranchGreaterEqualSignedImmediate => BranchLessSignedImmediate,
         BranchLessUnsignedImmediate => BranchGreaterEqualUnsignedImmediate,
         BranchGreaterEqualUnsignedImmediate => BranchLessUnsignedImmediate,
+        AddBranchNonZero => AddBranchZero,
+        AddBranchZero => AddBranchNonZero,
+        IncrementBranchNotEqual => IncrementBranchEqual,
+        IncrementBranchEqual => IncrementBranchNotEqual,
         other => other,
     }
 }
@@ -90,6 +134,10 @@ fn wide(opcode: Opcode) -> Opcode {
         BranchGreaterEqualSignedImmediate => BranchGreaterEqualSignedImmediateWide,
         BranchLessUnsignedImmediate => BranchLessUnsignedImmediateWide,
         BranchGreaterEqualUnsignedImmediate => BranchGreaterEqualUnsignedImmediateWide,
+        AddBranchNonZero => AddBranchNonZeroWide,
+        AddBranchZero => AddBranchZeroWide,
+        IncrementBranchNotEqual => IncrementBranchNotEqualWide,
+        IncrementBranchEqual => IncrementBranchEqualWide,
         other => other,
     }
 }

@@ -239,6 +239,28 @@ pub fn for_each_register(opcode: Opcode, args: &[Arg], mut visit: impl FnMut(usi
     }
 }
 
+/// What a branch that counts does before it compares, as an instruction of its own; `None` for other branches.
+pub fn counting_part(opcode: Opcode, [register, other]: [Arg; 2]) -> Option<(Opcode, [Arg; 3])> {
+    match opcode {
+        Opcode::AddBranchNonZero | Opcode::AddBranchZero => Some((Opcode::AddImmediate, [register, register, other])),
+        Opcode::IncrementBranchNotEqual | Opcode::IncrementBranchEqual => {
+            Some((Opcode::AddImmediate, [register, register, Arg::Imm(1)]))
+        }
+        _ => None,
+    }
+}
+
+/// The comparison of a branch that counts, without the counting.
+pub fn comparing_part(opcode: Opcode) -> Opcode {
+    match opcode {
+        Opcode::AddBranchNonZero => Opcode::BranchNonZero,
+        Opcode::AddBranchZero => Opcode::BranchZero,
+        Opcode::IncrementBranchNotEqual => Opcode::BranchNotEqual,
+        Opcode::IncrementBranchEqual => Opcode::BranchEqual,
+        other => other,
+    }
+}
+
 /// Visits the register operands of an opcode, to change them.
 pub fn for_each_register_mut(opcode: Opcode, args: &mut [Arg], visit: impl Fn(&mut Reg)) {
     for (operand, arg) in opcode.operands().iter().zip(args) {
@@ -318,6 +340,23 @@ impl Inst {
                     | Load16Signed
                     | Load32
                     | Load64
+                    | Load8Post
+                    | Load16Post
+                    | Load16SignedPost
+                    | Load32Post
+                    | Store8Post
+                    | Store16Post
+                    | Store32Post
+                    | Load8Pre
+                    | Load32Pre
+                    | Load8Wide
+                    | Load8SignedWide
+                    | Load16Wide
+                    | Load16SignedWide
+                    | Load32Wide
+                    | Store8Wide
+                    | Store16Wide
+                    | Store32Wide
                     | LoadIndexed8
                     | LoadIndexed8Signed
                     | LoadIndexed16

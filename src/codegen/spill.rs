@@ -3,7 +3,8 @@
 //! Must never hold: the choice of registers (`allocate`). A register that only ever holds one constant is made anew instead.
 
 use super::machine::{
-    Arg, Block, Const, Function, Inst, InstKind, Reg, Source, TailTarget, Target, Terminator, VReg, for_each_register,
+    Arg, Block, Const, Function, Inst, InstKind, Reg, Source, TailTarget, Target, Terminator, VReg, comparing_part,
+    counting_part, for_each_register,
 };
 use espb_format::opcode::Opcode;
 use std::collections::HashMap;
@@ -102,6 +103,13 @@ impl Spiller<'_> {
         }
         match &mut terminator {
             Terminator::Branch { opcode, args, .. } => {
+                if let (Some((add, all)), Arg::Reg(register)) = (counting_part(*opcode, *args), args[0])
+                    && self.home(register).is_some()
+                {
+                    // Behind the branch there is no place for the store.
+                    self.inst(Inst { kind: InstKind::Op { opcode: add, args: all }, location }, &mut out);
+                    *opcode = comparing_part(*opcode);
+                }
                 let mut reads = Vec::new();
                 for_each_register(*opcode, &args[..], |position, reg, slots, _, _| reads.push((position, reg, slots)));
                 for (position, reg, slots) in reads {

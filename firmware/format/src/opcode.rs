@@ -103,6 +103,11 @@ macro_rules! for_each_opcode {
             "d = a and i" AndImmediateWide 0x40 "andi.w" [W32 R32 I32] Next;
             "d = a or i" OrImmediateWide 0x41 "ori.w" [W32 R32 I32] Next;
             "d = a xor i" XorImmediateWide 0x42 "xori.w" [W32 R32 I32] Next;
+            "d += a × b" MulAdd 0x43 "muladd" [X32 R32 R32] Next;
+            "d = a rotated left by i" RotateLeftImmediate 0x44 "rotli" [W32 R32 Shift32] Next;
+            "d = low 8 bits of a + i" AddImmediateByte 0x45 "addib" [W32 R32 I8] Next;
+            "d = low 8 bits of a >> i" ExtractByte 0x46 "shruib" [W32 R32 Shift32] Next;
+            "d = lowest bit of a >> i" ExtractBit 0x47 "shrui1" [W32 R32 Shift32] Next;
 
             "d = a + b" Add64 0x48 "add64" [W64 R64 R64] Next;
             "d = a − b" Sub64 0x49 "sub64" [W64 R64 R64] Next;
@@ -133,6 +138,9 @@ macro_rules! for_each_opcode {
             "d = number of trailing zero bits of a, 64 for 0 (a 64-bit result)" CountTrailingZeros64 0x62 "ctz64" [W64 R64] Next;
             "d = number of one bits of a (a 64-bit result)" PopCount64 0x63 "popcnt64" [W64 R64] Next;
             "d = a with its bytes reversed" ByteSwap64 0x64 "bswap64" [W64 R64] Next;
+            "d = a rotated left by i" RotateLeftImmediate64 0x65 "rotli64" [W64 R64 Shift64] Next;
+            "d = 1 if a > b, −1 if a < b, else 0, signed" CompareSigned 0x66 "cmps" [W32 R32 R32] Next;
+            "d = 1 if a > b, −1 if a < b, else 0, unsigned" CompareUnsigned 0x67 "cmpu" [W32 R32 R32] Next;
 
             "d = a + b" AddF32 0x68 "addf32" [W32 R32 R32] Next;
             "d = a − b" SubF32 0x69 "subf32" [W32 R32 R32] Next;
@@ -170,6 +178,10 @@ macro_rules! for_each_opcode {
             "d = unsigned a, rounded to nearest, ties to even" U64ToF64 0x89 "u64.f64" [W64 R64] Next;
             "d = a" F32ToF64 0x8a "f32.f64" [W64 R32] Next;
             "d = a, rounded to nearest, ties to even" F64ToF32 0x8b "f64.f32" [W32 R64] Next;
+            "d = a + 2 × b" AddShifted1 0x8c "addsl1" [W32 R32 R32] Next;
+            "d = a + 4 × b" AddShifted2 0x8d "addsl2" [W32 R32 R32] Next;
+            "d = a + 8 × b" AddShifted3 0x8e "addsl3" [W32 R32 R32] Next;
+            "d = a + 16 × b" AddShifted4 0x8f "addsl4" [W32 R32 R32] Next;
 
             "d = byte at a + i, sign-extended" Load8Signed 0x90 "ld8s" [W32 R32 Displacement1] Next;
             "d = byte at a + i" Load8 0x91 "ld8" [W32 R32 Displacement1] Next;
@@ -209,6 +221,23 @@ macro_rules! for_each_opcode {
             "sets c bytes at a to the low byte of b" MemorySet 0xb3 "memset" [R32 R32 R32] Next;
             "linear stack pointer −= a rounded up to 16; d = linear stack pointer; traps when the stack is exhausted" StackAllocate 0xb4 "alloca" [W32 R32] Next;
             "linear stack pointer = a, which must be a value it had in this call" StackRestore 0xb5 "spset" [R32] Next;
+            "d = byte at a, then a += i (where both are one register, d stays)" Load8Post 0xb6 "ld8.post" [W32 X32 I8] Next;
+            "d = 16 bits at a, then a += i, as ld8.post" Load16Post 0xb7 "ld16.post" [W32 X32 I8] Next;
+            "d = 16 bits at a, sign-extended, then a += i, as ld8.post" Load16SignedPost 0xb8 "ld16s.post" [W32 X32 I8] Next;
+            "d = 32 bits at a, then a += i, as ld8.post" Load32Post 0xb9 "ld32.post" [W32 X32 I8] Next;
+            "byte at b = a, then b += i" Store8Post 0xba "st8.post" [R32 X32 I8] Next;
+            "16 bits at b = a, then b += i" Store16Post 0xbb "st16.post" [R32 X32 I8] Next;
+            "32 bits at b = a, then b += i" Store32Post 0xbc "st32.post" [R32 X32 I8] Next;
+            "a += i, then d = byte at a" Load8Pre 0xbd "ld8.pre" [W32 X32 I8] Next;
+            "a += i, then d = 32 bits at a" Load32Pre 0xbe "ld32.pre" [W32 X32 I8] Next;
+            "d = byte at a + i, sign-extended" Load8SignedWide 0xf3 "ld8s.w" [W32 R32 I32] Next;
+            "d = byte at a + i" Load8Wide 0xf4 "ld8.w" [W32 R32 I32] Next;
+            "d = 16 bits at a + i, sign-extended" Load16SignedWide 0xf5 "ld16s.w" [W32 R32 I32] Next;
+            "d = 16 bits at a + i" Load16Wide 0xf6 "ld16.w" [W32 R32 I32] Next;
+            "d = 32 bits at a + i" Load32Wide 0xf7 "ld32.w" [W32 R32 I32] Next;
+            "byte at b + i = a" Store8Wide 0xf8 "st8.w" [R32 R32 I32] Next;
+            "16 bits at b + i = a" Store16Wide 0xf9 "st16.w" [R32 R32 I32] Next;
+            "32 bits at b + i = a" Store32Wide 0xfa "st32.w" [R32 R32 I32] Next;
 
             "goes to i" Jump 0xc0 "jmp" [Target24] Jump;
             "if a ≠ 0 goes to i" BranchNonZero 0xc1 "bnez" [R32 Target16] Branch;
@@ -225,6 +254,10 @@ macro_rules! for_each_opcode {
             "if a ≥ i, signed, goes to the target" BranchGreaterEqualSignedImmediate 0xcc "bgesi" [R32 I8 Target8] Branch;
             "if a < i (i sign-extended), unsigned, goes to the target" BranchLessUnsignedImmediate 0xcd "bltui" [R32 I8 Target8] Branch;
             "if a ≥ i (i sign-extended), unsigned, goes to the target" BranchGreaterEqualUnsignedImmediate 0xce "bgeui" [R32 I8 Target8] Branch;
+            "a += i; if a ≠ 0 goes to the target" AddBranchNonZero 0xcf "addbnez" [X32 I8 Target8] Branch;
+            "a += i; if a = 0 goes to the target" AddBranchZero 0xd0 "addbeqz" [X32 I8 Target8] Branch;
+            "a += 1; if a ≠ b goes to the target" IncrementBranchNotEqual 0xd1 "incbne" [X32 R32 Target8] Branch;
+            "a += 1; if a = b goes to the target" IncrementBranchEqual 0xd2 "incbeq" [X32 R32 Target8] Branch;
             "beq with a wide target" BranchEqualWide 0xd3 "beq.w" [R32 R32 Target32] Branch;
             "bne with a wide target" BranchNotEqualWide 0xd4 "bne.w" [R32 R32 Target32] Branch;
             "blts with a wide target" BranchLessSignedWide 0xd5 "blts.w" [R32 R32 Target32] Branch;
@@ -237,6 +270,10 @@ macro_rules! for_each_opcode {
             "bgesi with a wide target" BranchGreaterEqualSignedImmediateWide 0xdc "bgesi.w" [R32 I8 Target32] Branch;
             "bltui with a wide target" BranchLessUnsignedImmediateWide 0xdd "bltui.w" [R32 I8 Target32] Branch;
             "bgeui with a wide target" BranchGreaterEqualUnsignedImmediateWide 0xde "bgeui.w" [R32 I8 Target32] Branch;
+            "addbnez with a wide target" AddBranchNonZeroWide 0xdf "addbnez.w" [X32 I8 Target32] Branch;
+            "addbeqz with a wide target" AddBranchZeroWide 0xf0 "addbeqz.w" [X32 I8 Target32] Branch;
+            "incbne with a wide target" IncrementBranchNotEqualWide 0xf1 "incbne.w" [X32 R32 Target32] Branch;
+            "incbeq with a wide target" IncrementBranchEqualWide 0xf2 "incbeq.w" [X32 R32 Target32] Branch;
             "if a (unsigned) < i goes to the target in extension word a of the i that follow, else past them" Switch 0xe0 "switch" [R32 TableLength] Switch;
             "calls function i: arguments in the window from its first register on, the result in the same place" Call 0xe1 "call" [Window Function] Call;
             "calls the module function whose thunk address is a; traps unless it is one of signature i" CallIndirect 0xe2 "calli" [Window R32 Signature] Call;

@@ -31,14 +31,9 @@ mod code {
 #[rustfmt::skip]
 macro_rules! undefined {
     () => {
-        0x43 | 0x44 | 0x45 | 0x46 | 0x47
-            | 0x65 | 0x66 | 0x67
-            | 0x8c | 0x8d | 0x8e | 0x8f
-            | 0xb6 | 0xb7 | 0xb8 | 0xb9 | 0xba | 0xbb | 0xbc | 0xbd | 0xbe | 0xbf
-            | 0xcf | 0xd0 | 0xd1 | 0xd2
-            | 0xdf
-            | 0xec | 0xed | 0xee | 0xef | 0xf0 | 0xf1 | 0xf2 | 0xf3
-            | 0xf4 | 0xf5 | 0xf6 | 0xf7 | 0xf8 | 0xf9 | 0xfa | 0xfb | 0xfc | 0xfd | 0xfe | 0xff
+        0xbf
+            | 0xec | 0xed | 0xee | 0xef
+            | 0xfb | 0xfc | 0xfd | 0xfe | 0xff
     };
 }
 
@@ -150,10 +145,33 @@ pub(crate) fn interpret(context: &Context<'_>) -> Result<(), Trap> {
             }};
         }
         macro_rules! load {
-            ($type:ty, $address:expr, $extend:expr) => {{
+            ($type:ty, $address:expr, $extend:expr) => {
+                load!($type, $address, $extend, 1)
+            };
+            ($type:ty, $address:expr, $extend:expr, $words:literal) => {{
                 let address = $address;
                 let Some(value) = access::load::<$type>(context, linear, address) else { trap!(Load, address) };
                 at.write($extend(value));
+                next!($words)
+            }};
+        }
+        // A load or store that also moves its base register.
+        macro_rules! load_moving {
+            ($type:ty, $before:literal, $extend:expr) => {{
+                let (before, after) = at.move_base();
+                let address = if $before { before } else { after };
+                let Some(value) = access::load::<$type>(context, linear, address) else { trap!(Load, address) };
+                at.write($extend(value));
+                next!(1)
+            }};
+        }
+        macro_rules! store_moving {
+            ($type:ty) => {{
+                let value = at.read::<1>();
+                let (address, _) = at.move_base();
+                if !access::store::<$type>(linear, address, value as $type) {
+                    trap!(Store, address)
+                }
                 next!(1)
             }};
         }
@@ -166,12 +184,15 @@ pub(crate) fn interpret(context: &Context<'_>) -> Result<(), Trap> {
             }};
         }
         macro_rules! store {
-            ($type:ty, $address:expr, $value:expr) => {{
+            ($type:ty, $address:expr, $value:expr) => {
+                store!($type, $address, $value, 1)
+            };
+            ($type:ty, $address:expr, $value:expr, $words:literal) => {{
                 let address = $address;
                 if !access::store::<$type>(linear, address, $value) {
                     trap!(Store, address)
                 }
-                next!(1)
+                next!($words)
             }};
         }
         // What runs out of line and may trap.
@@ -338,6 +359,20 @@ pub(crate) fn interpret(context: &Context<'_>) -> Result<(), Trap> {
             code::AndImmediateWide => step!(at.word_i32(|a, i| a & i), 2),
             code::OrImmediateWide => step!(at.word_i32(|a, i| a | i), 2),
             code::XorImmediateWide => step!(at.word_i32(|a, i| a ^ i), 2),
+            code::MulAdd => step!(at.write(at.read::<1>().wrapping_add(at.read::<2>().wrapping_mul(at.read::<3>())))),
+            code::RotateLeftImmediate => step!(at.word_u8(|a, i| a.rotate_left(i))),
+            code::AddImmediateByte => step!(at.word_i8(|a, i| a.wrapping_add(i) & 0xff)),
+            code::ExtractByte => step!(at.word_u8(|a, i| a.wrapping_shr(i) & 0xff)),
+            code::ExtractBit => step!(at.word_u8(|a, i| a.wrapping_shr(i) & 1)),
+            code::CompareSigned => step!(at.words(|a, b| {
+                let (a, b) = (a as i32, b as i32);
+                u32::from(a > b).wrapping_sub(u32::from(a < b))
+            })),
+            code::CompareUnsigned => step!(at.words(|a, b| u32::from(a > b).wrapping_sub(u32::from(a < b)))),
+            code::AddShifted1 => step!(at.words(|a, b| a.wrapping_add(b << 1))),
+            code::AddShifted2 => step!(at.words(|a, b| a.wrapping_add(b << 2))),
+            code::AddShifted3 => step!(at.words(|a, b| a.wrapping_add(b << 3))),
+            code::AddShifted4 => step!(at.words(|a, b| a.wrapping_add(b << 4))),
 
             code::Add64 => step!(at.pairs(|a, b| a.wrapping_add(b))),
             code::Sub64 => step!(at.pairs(|a, b| a.wrapping_sub(b))),
@@ -363,6 +398,7 @@ pub(crate) fn interpret(context: &Context<'_>) -> Result<(), Trap> {
             code::ShiftLeftImmediate64 => step!(at.pair_u8(|a, i| a.wrapping_shl(i))),
             code::ShiftRightSignedImmediate64 => step!(at.pair_u8(|a, i| (a as i64).wrapping_shr(i) as u64)),
             code::ShiftRightUnsignedImmediate64 => step!(at.pair_u8(|a, i| a.wrapping_shr(i))),
+            code::RotateLeftImmediate64 => step!(at.pair_u8(|a, i| a.rotate_left(i))),
             code::SignExtend64 => step!(at.widen(|a| a as i32 as u64)),
             code::ZeroExtend64 => step!(at.widen(|a| a.into())),
             code::MulWideSigned => {
@@ -392,24 +428,24 @@ pub(crate) fn interpret(context: &Context<'_>) -> Result<(), Trap> {
             code::SetLessEqualF64 => step!(at.compare_doubles(|a, b| a <= b)),
             code::SetNotEqualF64 => step!(at.compare_doubles(|a, b| a < b || a > b)),
             code::SetOrderedF64 => step!(at.compare_doubles(|a, b| !a.is_nan() && !b.is_nan())),
-            code::F32ToI32 => step!(at.word(|a| f32::from_bits(a) as i32 as u32)),
-            code::F32ToU32 => step!(at.word(|a| f32::from_bits(a) as u32)),
-            code::F32ToI64 => step!(at.widen(|a| f32::from_bits(a) as i64 as u64)),
-            code::F32ToU64 => step!(at.widen(|a| f32::from_bits(a) as u64)),
-            code::F64ToI32 => step!(at.narrow(|a| f64::from_bits(a) as i32 as u32)),
-            code::F64ToU32 => step!(at.narrow(|a| f64::from_bits(a) as u32)),
-            code::F64ToI64 => step!(at.pair(|a| f64::from_bits(a) as i64 as u64)),
-            code::F64ToU64 => step!(at.pair(|a| f64::from_bits(a) as u64)),
-            code::I32ToF32 => step!(at.word(|a| (a as i32 as f32).to_bits())),
-            code::U32ToF32 => step!(at.word(|a| (a as f32).to_bits())),
-            code::I64ToF32 => step!(at.narrow(|a| (a as i64 as f32).to_bits())),
-            code::U64ToF32 => step!(at.narrow(|a| (a as f32).to_bits())),
-            code::I32ToF64 => step!(at.widen(|a| f64::from(a as i32).to_bits())),
-            code::U32ToF64 => step!(at.widen(|a| f64::from(a).to_bits())),
-            code::I64ToF64 => step!(at.pair(|a| (a as i64 as f64).to_bits())),
-            code::U64ToF64 => step!(at.pair(|a| (a as f64).to_bits())),
-            code::F32ToF64 => step!(at.widen(|a| f64::from(f32::from_bits(a)).to_bits())),
-            code::F64ToF32 => step!(at.narrow(|a| (f64::from_bits(a) as f32).to_bits())),
+            code::F32ToI32
+            | code::F32ToU32
+            | code::F32ToI64
+            | code::F32ToU64
+            | code::F64ToI32
+            | code::F64ToU32
+            | code::F64ToI64
+            | code::F64ToU64
+            | code::I32ToF32
+            | code::U32ToF32
+            | code::I64ToF32
+            | code::U64ToF32
+            | code::I32ToF64
+            | code::U32ToF64
+            | code::I64ToF64
+            | code::U64ToF64
+            | code::F32ToF64
+            | code::F64ToF32 => step!(slow::convert(at)),
 
             code::Load8Signed => load!(u8, at.displaced::<0>(), |v| v as i8 as u32),
             code::Load8 => load!(u8, at.displaced::<0>(), u32::from),
@@ -460,6 +496,23 @@ pub(crate) fn interpret(context: &Context<'_>) -> Result<(), Trap> {
             code::StoreStatic64 => {
                 step!(access::store_static(linear, at.beyond::<3>(linear.start()), at.read64::<1>()))
             }
+            code::Load8Post => load_moving!(u8, true, u32::from),
+            code::Load16Post => load_moving!(u16, true, u32::from),
+            code::Load16SignedPost => load_moving!(u16, true, |v| v as i16 as u32),
+            code::Load32Post => load_moving!(u32, true, u32::from),
+            code::Store8Post => store_moving!(u8),
+            code::Store16Post => store_moving!(u16),
+            code::Store32Post => store_moving!(u32),
+            code::Load8Pre => load_moving!(u8, false, u32::from),
+            code::Load32Pre => load_moving!(u32, false, u32::from),
+            code::Load8SignedWide => load!(u8, at.displaced_wide(), |v| v as i8 as u32, 2),
+            code::Load8Wide => load!(u8, at.displaced_wide(), u32::from, 2),
+            code::Load16SignedWide => load!(u16, at.displaced_wide(), |v| v as i16 as u32, 2),
+            code::Load16Wide => load!(u16, at.displaced_wide(), u32::from, 2),
+            code::Load32Wide => load!(u32, at.displaced_wide(), u32::from, 2),
+            code::Store8Wide => store!(u8, at.displaced_wide(), at.read::<1>() as u8, 2),
+            code::Store16Wide => store!(u16, at.displaced_wide(), at.read::<1>() as u16, 2),
+            code::Store32Wide => store!(u32, at.displaced_wide(), at.read::<1>(), 2),
             code::MemoryMove => step!(checked!(slow::memory_move(context, at))),
             code::MemorySet => step!(checked!(slow::memory_set(context, at))),
             code::StackAllocate => {
@@ -509,6 +562,14 @@ pub(crate) fn interpret(context: &Context<'_>) -> Result<(), Trap> {
             code::BranchGreaterEqualSignedImmediateWide => branch_wide!(at.if_i8(|a, i| a as i32 >= i as i32)),
             code::BranchLessUnsignedImmediateWide => branch_wide!(at.if_i8(|a, i| a < i)),
             code::BranchGreaterEqualUnsignedImmediateWide => branch_wide!(at.if_i8(|a, i| a >= i)),
+            code::AddBranchNonZero => branch!(at.increase(at.byte::<2>() as i8 as u32) != 0),
+            code::AddBranchZero => branch!(at.increase(at.byte::<2>() as i8 as u32) == 0),
+            code::IncrementBranchNotEqual => branch!(at.increase(1) != at.read::<2>()),
+            code::IncrementBranchEqual => branch!(at.increase(1) == at.read::<2>()),
+            code::AddBranchNonZeroWide => branch_wide!(at.increase(at.byte::<2>() as i8 as u32) != 0),
+            code::AddBranchZeroWide => branch_wide!(at.increase(at.byte::<2>() as i8 as u32) == 0),
+            code::IncrementBranchNotEqualWide => branch_wide!(at.increase(1) != at.read::<2>()),
+            code::IncrementBranchEqualWide => branch_wide!(at.increase(1) == at.read::<2>()),
             code::Switch => {
                 let (value, entries) = (at.read::<1>(), u32::from(at.half()));
                 if value < entries {

@@ -135,6 +135,29 @@ impl Cursor {
         self.read::<2>().wrapping_add(u32::from(self.byte::<3>()) << SCALE)
     }
 
+    /// Base register and wide displacement: an address.
+    #[inline(always)]
+    pub(crate) fn displaced_wide(self) -> u32 {
+        self.read::<2>().wrapping_add(self.wide())
+    }
+
+    /// Adds field c to the base register that field b names; the base before and after.
+    #[inline(always)]
+    pub(crate) fn move_base(self) -> (u32, u32) {
+        let before = self.read::<2>();
+        let after = before.wrapping_add(self.byte::<3>() as i8 as u32);
+        self.write_slot(self.byte::<2>(), after);
+        (before, after)
+    }
+
+    /// Adds to the register that field a names; the sum.
+    #[inline(always)]
+    pub(crate) fn increase(self, by: u32) -> u32 {
+        let sum = self.read::<1>().wrapping_add(by);
+        self.write(sum);
+        sum
+    }
+
     /// Base register and index register: an address.
     #[inline(always)]
     pub(crate) fn indexed<const SCALE: u32>(self) -> u32 {

@@ -115,3 +115,29 @@ pub(crate) fn is_own_stack_pointer(context: &Context<'_>, at: Cursor, wanted: u3
 pub(crate) fn thread_local(context: &Context<'_>, at: Cursor) -> Result<u32, Failure> {
     context.thread_block().map(|block| block.wrapping_add(at.half().into())).map_err(failure)
 }
+
+/// Conversions between integers and floats: most of their time goes to the routines that do them.
+#[inline(never)]
+pub(crate) fn convert(at: Cursor) {
+    match Opcode::from_byte(at.byte::<0>()) {
+        Some(Opcode::F32ToI32) => at.word(|a| f32::from_bits(a) as i32 as u32),
+        Some(Opcode::F32ToU32) => at.word(|a| f32::from_bits(a) as u32),
+        Some(Opcode::F32ToI64) => at.widen(|a| f32::from_bits(a) as i64 as u64),
+        Some(Opcode::F32ToU64) => at.widen(|a| f32::from_bits(a) as u64),
+        Some(Opcode::F64ToI32) => at.narrow(|a| f64::from_bits(a) as i32 as u32),
+        Some(Opcode::F64ToU32) => at.narrow(|a| f64::from_bits(a) as u32),
+        Some(Opcode::F64ToI64) => at.pair(|a| f64::from_bits(a) as i64 as u64),
+        Some(Opcode::F64ToU64) => at.pair(|a| f64::from_bits(a) as u64),
+        Some(Opcode::I32ToF32) => at.word(|a| (a as i32 as f32).to_bits()),
+        Some(Opcode::U32ToF32) => at.word(|a| (a as f32).to_bits()),
+        Some(Opcode::I64ToF32) => at.narrow(|a| (a as i64 as f32).to_bits()),
+        Some(Opcode::U64ToF32) => at.narrow(|a| (a as f32).to_bits()),
+        Some(Opcode::I32ToF64) => at.widen(|a| f64::from(a as i32).to_bits()),
+        Some(Opcode::U32ToF64) => at.widen(|a| f64::from(a).to_bits()),
+        Some(Opcode::I64ToF64) => at.pair(|a| (a as i64 as f64).to_bits()),
+        Some(Opcode::U64ToF64) => at.pair(|a| (a as f64).to_bits()),
+        Some(Opcode::F32ToF64) => at.widen(|a| f64::from(f32::from_bits(a)).to_bits()),
+        Some(Opcode::F64ToF32) => at.narrow(|a| (f64::from_bits(a) as f32).to_bits()),
+        _ => {}
+    }
+}

@@ -17,6 +17,8 @@ use espb_format::opcode::Opcode;
 pub enum Mode {
     /// A register plus a number of bytes that fits the field of this width.
     Displacement { base: Reg, offset: u32 },
+    /// A register plus any number of bytes, for accesses of up to 32 bits.
+    Far { base: Reg, offset: i32 },
     /// A register plus a register times the width.
     Indexed { base: Reg, index: Reg },
     /// The linear frame.
@@ -57,6 +59,9 @@ impl Lower<'_, '_> {
         if fits_displacement(offset, width) {
             return Ok(Mode::Displacement { base: register, offset: offset as u32 });
         }
+        if width <= 4 {
+            return Ok(Mode::Far { base: register, offset: offset as i32 });
+        }
         let sum = self.temp();
         self.add_number(sum, register, offset as i32);
         Ok(Mode::Displacement { base: sum, offset: 0 })
@@ -76,6 +81,11 @@ impl Lower<'_, '_> {
                 Seen::Value { value, leaf: 0, lane: 0 } if self.leaf_kind(value, 0) == Kind::Int(32) => {
                     match self.inst_of(value).map(|inst| &inst.kind) {
                         Some(InstructionKind::Address { base, offset, indices, .. }) if indices.is_empty() => {
+                            let uses = self.facts.uses(value);
+                            // An address that is in a register anyway is a better base than one that would have to stay for this.
+                            if uses.total > uses.address && !self.starts_at_constant(base)? {
+                                return Ok((Base::Operand(Operand::Value(value)), total.into()));
+                            }
                             total = total.wrapping_add(*offset);
                             operand = base.clone();
                         }
@@ -83,6 +93,23 @@ impl Lower<'_, '_> {
                     }
                 }
                 _ => return Ok((Base::Operand(operand), total.into())),
+            }
+        }
+    }
+
+    /// Whether an address is a constant one plus a number.
+    fn starts_at_constant(&mut self, address: &Operand) -> Lowered<bool> {
+        let mut operand = address.clone();
+        loop {
+            match self.see(&operand, 0)? {
+                Seen::Constant(_) => return Ok(true),
+                Seen::Value { value, leaf: 0, lane: 0 } => match self.inst_of(value).map(|inst| &inst.kind) {
+                    Some(InstructionKind::Address { base, indices, .. }) if indices.is_empty() => {
+                        operand = base.clone()
+                    }
+                    _ => return Ok(false),
+                },
+                _ => return Ok(false),
             }
         }
     }

@@ -292,7 +292,10 @@ impl Lower<'_, '_> {
             return Ok(());
         }
         let rest = bits - by;
-        if bits > 32 {
+        if bits == 64 && rotation {
+            let a = self.get64(high)?;
+            self.op(Opcode::RotateLeftImmediate64, &[reg(dest.whole()), reg(a), imm(by.into())]);
+        } else if bits > 32 {
             let (high, low) = (self.get64(high)?, self.get_zero_extended64(low)?);
             let (a, b) = (self.temp64(), self.temp64());
             self.op(Opcode::ShiftLeftImmediate64, &[reg(a.whole()), reg(high), imm(by.into())]);
@@ -300,8 +303,7 @@ impl Lower<'_, '_> {
             self.op(Opcode::Or64, &[reg(dest.whole()), reg(a.whole()), reg(b.whole())]);
         } else if bits == 32 && rotation {
             let a = self.get(high)?;
-            let distance = self.number(by);
-            self.op(Opcode::RotateLeft, &[reg(dest.whole()), reg(a), reg(distance)]);
+            self.op(Opcode::RotateLeftImmediate, &[reg(dest.whole()), reg(a), imm(by.into())]);
         } else {
             let (high, low) = (self.get(high)?, self.get_zero_extended(low)?);
             let a = self.with_imm(Opcode::ShiftLeftImmediate, high, by.into());
@@ -349,14 +351,14 @@ impl Lower<'_, '_> {
     /// −1, 0 or 1 as `a` is less than, equal to or greater than `b`; the result has two bits or more.
     fn three_way(&mut self, dest: VReg, bits: u32, signed: bool, a: &Operand, b: &Operand) -> Lowered<()> {
         let (a, b) = self.pair_of(bits, signed, a, b)?;
-        let opcode = match (bits > 32, signed) {
-            (true, true) => Opcode::SetLessSigned64,
-            (true, false) => Opcode::SetLessUnsigned64,
-            (false, true) => Opcode::SetLessSigned,
-            (false, false) => Opcode::SetLessUnsigned,
+        let result = if bits > 32 {
+            let opcode = if signed { Opcode::SetLessSigned64 } else { Opcode::SetLessUnsigned64 };
+            let (less, greater) = (self.binary_op(opcode, a, b), self.binary_op(opcode, b, a));
+            self.binary_op(Opcode::Sub, greater, less)
+        } else {
+            let opcode = if signed { Opcode::CompareSigned } else { Opcode::CompareUnsigned };
+            self.binary_op(opcode, a, b)
         };
-        let (less, greater) = (self.binary_op(opcode, a, b), self.binary_op(opcode, b, a));
-        let result = self.binary_op(Opcode::Sub, greater, less);
         if self.out.widths.get(dest.0 as usize) == Some(&2) {
             self.op(Opcode::SignExtend64, &[reg(dest.whole()), reg(result)]);
         } else {

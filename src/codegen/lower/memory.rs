@@ -77,6 +77,16 @@ impl Lower<'_, '_> {
                 };
                 self.op(opcode, &[reg(to), reg(base), Self::units(offset, width)]);
             }
+            Mode::Far { base, offset } => {
+                let opcode = match (width, signed) {
+                    (1, true) => Load8SignedWide,
+                    (1, false) => Load8Wide,
+                    (2, true) => Load16SignedWide,
+                    (2, false) => Load16Wide,
+                    _ => Load32Wide,
+                };
+                self.op(opcode, &[reg(to), reg(base), imm(offset.into())]);
+            }
             Mode::Indexed { base, index } => {
                 let opcode = match (width, signed) {
                     (1, true) => LoadIndexed8Signed,
@@ -184,6 +194,14 @@ impl Lower<'_, '_> {
                     _ => Store64,
                 };
                 self.op(opcode, &[reg(from), reg(base), Self::units(offset, width)]);
+            }
+            Mode::Far { base, offset } => {
+                let opcode = match width {
+                    1 => Store8Wide,
+                    2 => Store16Wide,
+                    _ => Store32Wide,
+                };
+                self.op(opcode, &[reg(from), reg(base), imm(offset.into())]);
             }
             Mode::Indexed { base, index } => {
                 let opcode = match width {
