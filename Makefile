@@ -81,7 +81,7 @@ test: setup firmware fixtures image-info corpus ## every test
 corpus: setup ## the sources of others for the conformance test, in build/corpus
 	@fixtures/corpus/fetch
 
-conformance: corpus firmware ## several hundred programs and 1,000 random ones, natively and as modules (docs/conformance.md)
+conformance: corpus firmware ## several hundred programs and 1,200 random ones, natively and as modules (docs/conformance.md)
 	@fixtures/corpus/fetch --clangs
 	cargo test --release --test conformance -- --all --json build/conformance.json
 	cargo test --release --test conformance -- --scale

@@ -109,7 +109,7 @@ pub fn generate(module: &Module, imports: &dyn ImportContracts, options: &Option
     let mut diagnostics = Vec::new();
     let named = module::named(module, options, &mut diagnostics);
     let mut unit = Unit::new(module).map_err(|refusal| vec![refusal.anywhere()])?;
-    let statics = statics::place(&mut unit).map_err(|refusal| vec![refusal.anywhere()])?;
+    let statics = statics::place(&mut unit).map_err(|diagnostic| vec![diagnostic])?;
     let regions = Regions { linear: unit.static_size, rodata: statics.rodata.len() as u32 };
     let mut bodies = Vec::with_capacity(unit.defined);
     for (id, function) in module.functions().filter(|(_, function)| !function.is_declaration()) {

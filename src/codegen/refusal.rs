@@ -3,7 +3,7 @@
 //! Must never hold: a reason to go on; a refusal ends the function.
 
 use crate::diagnostic::{Diagnostic, Place};
-use crate::ir::{DebugLocation, Function, Module};
+use crate::ir::{DebugLocation, Function, Global, Module};
 
 /// Stable code of everything that valid IR may hold and this stage does not translate.
 pub const UNSUPPORTED: &str = "espb::codegen::unsupported";
@@ -40,6 +40,14 @@ impl Refusal {
             |(file, location)| Place::Line { file: file.name.clone(), line: location.line, column: location.column },
         );
         Diagnostic::error(self.code, format!("function {}: {}", function.name, self.what), place, self.help)
+    }
+
+    /// The diagnostic for the initial value of a variable, placed at its C line if that is known.
+    pub fn at_variable(self, module: &Module, global: &Global) -> Diagnostic {
+        let location = global.location.and_then(|(file, line)| Some((module.files.get(file.0 as usize)?, line)));
+        let place =
+            location.map_or(Place::None, |(file, line)| Place::Line { file: file.name.clone(), line, column: 0 });
+        Diagnostic::error(self.code, format!("variable {}: {}", global.name, self.what), place, self.help)
     }
 
     /// The diagnostic where no function is concerned.

@@ -5,6 +5,7 @@
 use super::machine::Const;
 use super::refusal::{Lowered, Refusal};
 use super::unit::{Place, Scalar, Unit};
+use crate::diagnostic::Diagnostic;
 use crate::ir::{Constant, ConstantKind, Global, Linkage, Module};
 use espb_format::container::{LINEAR_UNIT, Relocation, RelocationKind};
 use espb_format::thread_local::ThreadLocal;
@@ -68,7 +69,10 @@ impl Region {
 }
 
 /// Places every variable of the unit and encodes the initial values.
-pub fn place(unit: &mut Unit<'_>) -> Lowered<Statics> {
+///
+/// # Errors
+/// The first variable that cannot be translated, at its C line.
+pub fn place(unit: &mut Unit<'_>) -> Result<Statics, Diagnostic> {
     let module: &Module = unit.module;
     let mut constants = Vec::new();
     let mut initialised = Vec::new();
@@ -85,32 +89,32 @@ pub fn place(unit: &mut Unit<'_>) -> Lowered<Statics> {
         }
     }
     let mut statics = Statics::default();
-    place_constants(unit, &mut statics, constants)?;
+    place_constants(unit, &mut statics, constants).map_err(Refusal::anywhere)?;
 
     initialised.sort_by_key(|(_, global, _)| global.size);
     zeroed.sort_by_key(|(_, global)| global.size);
     let mut region = Region { end: 0 };
     for (index, global, _) in &initialised {
-        let start = region.take(global)?;
+        let start = region.take(global).map_err(Refusal::anywhere)?;
         set(unit, *index, Place::Linear(start));
     }
-    let template = place_thread_local(unit, own)?;
+    let template = place_thread_local(unit, own).map_err(Refusal::anywhere)?;
     let template_start = region.end.next_multiple_of(LINEAR_UNIT);
     if !template.bytes.is_empty() {
         region.end = template_start + template.bytes.len() as u32;
     }
     let data_end = region.end;
     for (index, global) in &zeroed {
-        let start = region.take(global)?;
+        let start = region.take(global).map_err(Refusal::anywhere)?;
         set(unit, *index, Place::Linear(start));
     }
     statics.bss = region.end - data_end;
     unit.static_size = region.end;
-    for (index, _, value) in &initialised {
+    for (index, global, value) in &initialised {
         if let Some(Some(Place::Linear(start))) = unit.places.get(*index).copied() {
             statics.data.resize((start as usize).max(statics.data.len()), 0);
             let mut image = Image { bytes: Vec::new(), relocations: Vec::new() };
-            image.write(unit, value, 0)?;
+            image.write(unit, value, 0).map_err(|refusal| refusal.at_variable(module, global))?;
             statics
                 .relocations
                 .extend(image.relocations.iter().map(|one| Relocation { offset: one.offset + start, ..*one }));
@@ -123,7 +127,7 @@ pub fn place(unit: &mut Unit<'_>) -> Lowered<Statics> {
         statics.thread_local = Some(ThreadLocal { template: start, initialised, size: template.size });
         let mut image = Image { bytes: template.bytes, relocations: Vec::new() };
         for (offset, value) in template.values {
-            image.write(unit, value, offset)?;
+            image.write(unit, value, offset).map_err(Refusal::anywhere)?;
         }
         // Behind all other data, so the offsets go on ascending.
         image.relocations.sort_unstable_by_key(|one| one.offset);

@@ -7,8 +7,8 @@ use espb_format::instruction::Instruction;
 use espb_format::opcode::Opcode;
 
 #[test]
-fn a_loop_ends_in_its_branch_and_starts_by_falling_in() {
-    // The test that C writes at the head of the loop is turned round; the way out is the next instruction.
+fn a_loop_lies_in_one_piece_and_what_follows_it_behind_it() {
+    // The block that leaves the loop comes last although the branch to it comes first.
     becomes(
         "define i32 @f(i32 %n) {
         entry:
@@ -26,6 +26,15 @@ fn a_loop_ends_in_its_branch_and_starts_by_falling_in() {
             ret i32 %s
         }",
         "
+        f(i32) -> i32: 2 slots
+            ldi r1, 0
+        L1:
+            beqz r0, L2
+            add r1, r1, r0
+            addi r0, r0, -1
+            jmp L1
+        L2:
+            ret32 r1
         ",
     );
 }
@@ -48,6 +57,15 @@ fn the_side_that_follows_needs_no_jump() {
             ret i32 %s
         }",
         "
+        f(i32, i32) -> i32: 2 slots
+            bges r0, r1, L1
+            sub r0, r1, r0
+            jmp L2
+        L1:
+            sub r0, r0, r1
+        L2:
+            mul r0, r0, r0
+            ret32 r0
         ",
     );
 }
@@ -69,6 +87,15 @@ fn a_jump_to_a_return_is_a_return() {
             ret void
         }",
         "
+        f(i32): 3 slots
+            bnei r0, 5, L1
+            ldi r2, 1
+            callh w2, g
+            ret
+        L1:
+            ldi r2, 2
+            callh w2, g
+            ret
         ",
     );
 }

@@ -1,6 +1,6 @@
 //! Listings that a test can state: a module's code without offsets, with labels where branches go.
 
-use super::{HEADER, Silent};
+use super::{HEADER, Silent, for_size};
 use crate::codegen::{Options, generate};
 use crate::ir::{Input, Request, read};
 use espb_format::container::Module;
@@ -8,7 +8,7 @@ use espb_format::disassembler;
 
 /// The code that the function `f` of a module becomes, and behind it that of the functions it calls.
 fn listing(body: &str) -> String {
-    let inputs = vec![Input { name: "test.ll".to_owned(), bytes: format!("{HEADER}{body}").into_bytes() }];
+    let inputs = vec![Input { name: "test.ll".to_owned(), bytes: format!("{HEADER}{}", for_size(body)).into_bytes() }];
     let program = read(&Request { inputs, roots: vec!["f".to_owned()] }).unwrap_or_else(|all| panic!("{all:#?}"));
     let options = Options { entry: None, exports: vec!["f".to_owned()], ..Options::default() };
     let module = generate(&program.module, &Silent, &options).unwrap_or_else(|all| panic!("{all:#?}"));

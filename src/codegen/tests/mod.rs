@@ -45,6 +45,11 @@ pub fn translate(ir: &str, entry: &str, strip: bool) -> Result<Vec<u8>, Vec<Diag
     generate(&program.module, &Silent, &Options { entry: Some(entry.to_owned()), strip, ..Options::default() })
 }
 
+/// IR as of a file that was compiled for size: LLVM leaves its loops as they are.
+pub fn for_size(ir: &str) -> String {
+    ir.replace(") {", ") optsize {").replace(") noinline {", ") noinline optsize {")
+}
+
 /// Runs clang.
 fn clang(arguments: &[&str], source: &Path, output: &Path) {
     let status = Command::new("clang-22")

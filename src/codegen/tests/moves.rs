@@ -32,8 +32,8 @@ fn number(value: u32) -> From {
 
 #[test]
 fn a_slot_is_read_before_it_is_written() {
-    assert_eq!(steps(&[(1, slot(0)), (2, slot(1)), (3, slot(2))], true), "mov r3 r2; mov r2 r1; mov r1 r0");
-    assert_eq!(steps(&[(0, slot(1)), (1, slot(2)), (2, slot(3))], true), "mov r0 r1; mov r1 r2; mov r2 r3");
+    assert_eq!(steps(&[(1, slot(0)), (2, slot(1)), (3, slot(2))], true), "mov64 r2 r1; mov r1 r0");
+    assert_eq!(steps(&[(9, slot(4)), (5, slot(9)), (0, slot(5))], true), "mov r0 r5; mov r5 r9; mov r9 r4");
 }
 
 #[test]
@@ -50,8 +50,8 @@ fn a_copy_onto_itself_is_nothing() {
 fn a_cycle_goes_through_the_free_slot() {
     assert_eq!(steps(&[(0, slot(1)), (1, slot(0))], true), "mov r60 r0; mov r0 r1; mov r1 r60");
     assert_eq!(
-        steps(&[(0, slot(1)), (1, slot(2)), (2, slot(0))], true),
-        "mov r60 r0; mov r0 r1; mov r1 r2; mov r2 r60"
+        steps(&[(0, slot(4)), (4, slot(8)), (8, slot(0))], true),
+        "mov r60 r0; mov r0 r4; mov r4 r8; mov r8 r60"
     );
 }
 

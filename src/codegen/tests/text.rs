@@ -77,11 +77,7 @@ impl Reader<'_> {
     /// Both lanes of a `w`, else the one.
     fn lanes(&mut self, text: &str) -> Vec<Reg> {
         let reg = self.reg(text);
-        if text.starts_with('w') && !text.contains('.') {
-            vec![reg.vreg.lane(0), reg.vreg.lane(1)]
-        } else {
-            vec![reg]
-        }
+        if text.starts_with('w') && !text.contains('.') { vec![reg.vreg.lane(0), reg.vreg.lane(1)] } else { vec![reg] }
     }
 
     fn source(&mut self, text: &str) -> Vec<Source> {
@@ -147,10 +143,9 @@ impl Reader<'_> {
         Some(match word {
             "jmp" => Terminator::Jump(self.target(rest)),
             "unreachable" => Terminator::Unreachable,
-            "ret" | "ret32" | "ret64" => Terminator::Return {
-                opcode: opcode(word)?,
-                value: (!rest.is_empty()).then(|| self.reg(rest)),
-            },
+            "ret" | "ret32" | "ret64" => {
+                Terminator::Return { opcode: opcode(word)?, value: (!rest.is_empty()).then(|| self.reg(rest)) }
+            }
             "switch" => {
                 let (index, rest) = halves(rest, "[");
                 let (table, default) = halves(rest, "] else");
@@ -203,7 +198,9 @@ pub fn write(function: &Function, block: usize) -> String {
         InstKind::Op { opcode, args } => {
             let args = args.iter().take(opcode.operands().len());
             let shown = args.map(|arg| match arg {
-                Arg::Reg(reg) => format!("{}{}", if function.widths[reg.vreg.0 as usize] == 1 { "v" } else { "w" }, reg.vreg.0),
+                Arg::Reg(reg) => {
+                    format!("{}{}", if function.widths[reg.vreg.0 as usize] == 1 { "v" } else { "w" }, reg.vreg.0)
+                }
                 Arg::Imm(value) => value.to_string(),
             });
             format!("{} {}", opcode.mnemonic(), join(shown.collect()))

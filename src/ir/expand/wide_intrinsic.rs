@@ -3,6 +3,7 @@
 //! Must never hold: anything that `wide` can say with operators only.
 
 use super::{Expanded, Expander, LOW_BITS, Shape, wide, wide_parts};
+use crate::ir::constant::{Constant, ConstantKind};
 use crate::ir::instruction::{BinaryOp, CastOp, IntPredicate, Operand};
 use crate::ir::types::TypeId;
 
@@ -24,6 +25,11 @@ impl Expander<'_> {
             "llvm.umax" => Some(IntPredicate::Ugt),
             _ => None,
         };
+        if let ("llvm.fshl" | "llvm.fshr", [a, b, by]) = (name, arguments)
+            && let Operand::Constant(Constant { kind: ConstantKind::Int(by), .. }) = self.part(by, 0)
+        {
+            return self.known_funnel(bits, ty, name == "llvm.fshl", (a, b), by as u64 % u64::from(bits));
+        }
         match (name, arguments) {
             _ if bits > 2 * LOW_BITS && !(predicate.is_some() || is_sum(name)) => Err(refusal()),
             (_, [a, b]) if predicate.is_some() => {
@@ -126,6 +132,27 @@ impl Expander<'_> {
                 _ => Err(refusal()),
             },
         }
+    }
+
+    /// A funnel shift by a number below the width: the first shifted left, the second right by what is left of the width.
+    fn known_funnel(
+        &mut self,
+        bits: u32,
+        ty: TypeId,
+        left: bool,
+        (a, b): (&Operand, &Operand),
+        by: u64,
+    ) -> Expanded<Operand> {
+        if by == 0 {
+            return Ok(if left { a.clone() } else { b.clone() });
+        }
+        let inverse = u64::from(bits) - by;
+        let (up, down) = if left { (by, inverse) } else { (inverse, by) };
+        let (up, down) = (self.number(LOW_BITS, up), self.number(LOW_BITS, down));
+        let high = self.wide_shift(bits, BinaryOp::Shl, a, &up)?;
+        let low = self.wide_shift(bits, BinaryOp::LShr, b, &down)?;
+        let parts = high.iter().zip(&low).map(|(high, low)| self.binary(BinaryOp::Or, high, low)).collect();
+        Ok(self.gather(ty, parts))
     }
 
     fn zero(&mut self, ty: TypeId, rest: u32) -> Operand {
