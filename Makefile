@@ -25,7 +25,7 @@ PACKAGES := build-essential llvm-22-dev libpolly-22-dev libzstd-dev zlib1g-dev l
 .DELETE_ON_ERROR:
 # Cargo uses all cores by itself; the order of prerequisites below is meant.
 .NOTPARALLEL:
-.PHONY: help setup toolchain firmware build fixtures demo test corpus conformance infer-score fuzz-build bench bench-build \
+.PHONY: help setup toolchain firmware build fixtures demo test corpus conformance infer-score fuzz-build bench bench-build bench-calls \
 	image-info clean FORCE
 
 help: ## what can be made
@@ -95,6 +95,9 @@ bench: setup build fixtures corpus ## the figures that the README states (ESPB_B
 	cargo bench --quiet --bench figures
 	@mkdir -p build/bench
 	cargo test --quiet --release --test conformance -- --kernels --json build/bench/kernels.json
+
+bench-calls: build ## what calls between module and firmware cost, loading and starting too, in machine instructions
+	cargo bench --quiet --bench calls
 
 bench-build: build corpus ## how long espb build takes and how much memory, over programs of growing size
 	cargo bench --quiet --bench translation

@@ -8,6 +8,7 @@ mod fixtures;
 mod headers;
 mod hostile;
 mod inference;
+mod life;
 mod linking;
 mod man;
 #[path = "../shared/mutant.rs"]

@@ -7,12 +7,12 @@
 use core::cell::Cell;
 use core::marker::PhantomData;
 
-use espb_format::container::{Function, Module, NONE};
+use espb_format::container::{Module, NONE};
 
 use crate::address::Region;
 use crate::backtrace::{Backtrace, Frame};
 use crate::cursor::Cursor;
-use crate::instance::{Binding, Instance, Report};
+use crate::instance::{Binding, Callee, Instance, Report};
 use crate::interpreter::interpret;
 use crate::layout::Granule;
 use crate::link::Link;
@@ -53,6 +53,12 @@ pub struct Context<'i> {
     thread_block: Cell<u32>,
     most_entries: u8,
     entries: Cell<u8>,
+    /// A word of the host's.
+    host_data: Cell<*const ()>,
+    /// Slices of fuel that may still be taken; `None` for no limit of its own.
+    budget: Cell<Option<u32>>,
+    /// Where the last interrupted function stood, and the slots of its frame: a sort interrupts one place thousands of times.
+    interrupted: Cell<(*const u8, u32)>,
     /// Instruction at which the task left the interpreter (or will enter it).
     pub(crate) pc: Cell<*const u8>,
     /// Frame pointer at that moment.
@@ -104,6 +110,9 @@ impl<'i> Context<'i> {
             thread_block: Cell::new(0),
             most_entries,
             entries: Cell::new(0),
+            host_data: Cell::new(core::ptr::null()),
+            budget: Cell::new(None),
+            interrupted: Cell::new((core::ptr::null(), 0)),
             pc: Cell::new(program.code(0)),
             fp: Cell::new(base),
             sp: Cell::new(stack_low + size),
@@ -117,10 +126,32 @@ impl<'i> Context<'i> {
         self.instance
     }
 
+    /// What [`Context::set_host_data`] left, null at first.
+    #[inline(always)]
+    pub fn host_data(&self) -> *const () {
+        self.host_data.get()
+    }
+
+    /// Keeps a word for the host, which finds it again in its host calls: what it knows of the task, say.
+    pub fn set_host_data(&self, data: *const ()) {
+        self.host_data.set(data);
+    }
+
+    /// Bounds the fuel that this context may take from now on, beside what the instance has: for callbacks on tasks of the host,
+    /// which must have them back. In taken backward branches and calls, to a thousand or two.
+    pub fn set_budget(&self, fuel: Option<u32>) {
+        self.budget.set(fuel.map(|fuel| fuel.div_ceil(FUEL_SLICE)));
+    }
+
+    /// Whether no entry from the host is in progress.
+    #[inline(always)]
+    pub fn is_idle(&self) -> bool {
+        self.entries.get() == 0
+    }
+
     /// Runs the address-taken function behind a thunk; else as [`Context::call`].
     pub fn call_callback(&self, callback: u16, arguments: &[u32]) -> Result<u64, Trap> {
-        let function = self.module().callback(callback).unwrap_or(NONE);
-        self.call(function, arguments)
+        self.run(self.instance.callee(callback).ok_or(Trap::new(TrapKind::Entry, callback.into())), arguments)
     }
 
     /// Runs a function of the module with these argument slots and gives its result: nothing (0), one word or two.
@@ -128,12 +159,18 @@ impl<'i> Context<'i> {
     /// Where this task is inside a host call, the function runs on top of the frames there are. A trap ends the whole instance: it is
     /// recorded ([`Instance::report`]) and every other task of the instance stops too.
     pub fn call(&self, function: u16, arguments: &[u32]) -> Result<u64, Trap> {
+        let callee = Callee::of(self.module(), function);
+        self.run(callee.ok_or(Trap::new(TrapKind::Entry, function.into())), arguments)
+    }
+
+    fn run(&self, callee: Result<Callee, Trap>, arguments: &[u32]) -> Result<u64, Trap> {
         let interrupted = (self.pc.get(), self.fp.get(), self.sp.get());
-        let outcome = self.prepare(function, arguments).and_then(|signature_slots| {
+        let outcome = callee.and_then(|callee| {
+            self.prepare(callee, arguments)?;
             self.entries.set(self.entries.get() + 1);
             let outcome = interpret(self);
             self.entries.set(self.entries.get() - 1);
-            outcome.map(|()| self.result(signature_slots))
+            outcome.map(|()| self.result(callee.result_slots))
         });
         let outcome = outcome.map_err(|trap| self.finish(trap));
         self.pc.set(interrupted.0);
@@ -142,44 +179,59 @@ impl<'i> Context<'i> {
         outcome
     }
 
-    /// Lays the entry frame and sets the state from which the interpreter starts. Answers how many slots the result has.
-    fn prepare(&self, index: u16, arguments: &[u32]) -> Result<u8, Trap> {
+    /// Lays the entry frame and sets the state from which the interpreter starts.
+    fn prepare(&self, callee: Callee, arguments: &[u32]) -> Result<(), Trap> {
         if self.instance.is_stopped() {
             return Err(Trap::new(TrapKind::Stopped, 0));
         }
         if self.entries.get() >= self.most_entries {
             return Err(Trap::new(TrapKind::EntryDepth, self.most_entries.into()));
         }
-        let wrong = Trap::new(TrapKind::Entry, index.into());
-        let module = self.module();
-        let function = module.function(index).ok_or(wrong)?;
-        let signature = module.signature(function.signature).ok_or(wrong)?;
-        if usize::from(signature.param_slots()) != arguments.len() {
-            return Err(wrong);
+        if usize::from(callee.argument_slots) != arguments.len() {
+            return Err(Trap::new(TrapKind::Entry, callee.function.into()));
         }
-        let (free_from, fp_before, position_before) = match self.interrupted() {
+        let record = self.program.function(callee.function);
+        let (free_from, fp_before, position_before) = match self.position() {
             None => (0, NOTHING, NOTHING),
-            Some((running, fp, position)) => (fp + u32::from(running.slots) * 4, fp, position),
+            Some(position) => {
+                let fp = self.frame_offset();
+                (fp + self.interrupted_slots(position) * 4, fp, position)
+            }
         };
         let fp = free_from + ENTRY_HEADER;
-        let frame = u32::from(function.slots) * 4;
+        let frame = record.frame() as u32;
         if self.shadow_size < fp || self.shadow_size - fp < frame {
             return Err(Trap::new(TrapKind::ShadowStackOverflow, 0));
         }
         let sp = self.sp.get();
-        if sp - self.stack_low < function.linear_frame {
-            return Err(Trap::new(TrapKind::LinearStackOverflow, function.linear_frame));
+        if sp - self.stack_low < record.linear_frame() {
+            return Err(Trap::new(TrapKind::LinearStackOverflow, record.linear_frame()));
         }
         let header = [fp_before, position_before, Link::ENTRY.word(), sp];
-        let first = (free_from / 4) as usize;
-        for (place, word) in header.iter().chain(arguments).enumerate() {
-            // SAFETY: header and frame were found to fit above; the arguments fill the parameters, which the frame holds.
-            unsafe { self.shadow.cast::<u32>().add(first + place).write(*word) };
+        // SAFETY: header and frame were found to fit above; the arguments fill the parameters, which the frame holds. They do not
+        // come from this stack above its present frame.
+        unsafe {
+            let place = self.shadow.add(free_from as usize).cast::<u32>();
+            place.cast::<[u32; 4]>().write(header);
+            core::ptr::copy_nonoverlapping(arguments.as_ptr(), place.add(header.len()), arguments.len());
         }
-        self.pc.set(self.program.code(function.start));
+        self.pc.set(self.program.code(record.start()));
         self.fp.set(self.shadow.wrapping_add(fp as usize));
-        self.sp.set(sp - function.linear_frame);
-        Ok(signature.result_slots())
+        self.sp.set(sp - record.linear_frame());
+        Ok(())
+    }
+
+    /// Slots of the frame of the function at this position, the one that a host call left.
+    fn interrupted_slots(&self, position: u32) -> u32 {
+        let (pc, slots) = self.interrupted.get();
+        if pc == self.pc.get() {
+            return slots;
+        }
+        let function = self.module().function_at(position).and_then(|index| self.module().function(index));
+        // Verified code runs inside of some function.
+        let slots = function.map_or(u32::from(espb_format::operand::MAX_SLOTS), |function| function.slots.into());
+        self.interrupted.set((self.pc.get(), slots));
+        slots
     }
 
     /// The result in the entry frame's first slots.
@@ -212,13 +264,6 @@ impl<'i> Context<'i> {
     /// The frames of this task, innermost first, as of its last host call or trap.
     pub fn backtrace(&self) -> Backtrace<'_> {
         Backtrace::new(self)
-    }
-
-    /// What runs in this context: function, frame offset and position in words; `None` outside any entry.
-    fn interrupted(&self) -> Option<(Function, u32, u32)> {
-        let position = self.position()?;
-        let function = self.module().function_at(position)?;
-        Some((self.module().function(function)?, self.frame_offset(), position))
     }
 
     /// Word of the current instruction; `None` outside any entry.
@@ -311,9 +356,16 @@ impl<'i> Context<'i> {
         if self.instance.is_stopped() {
             return Err(TrapKind::Stopped);
         }
+        let slices = self.budget.get();
+        if slices == Some(0) {
+            return Err(TrapKind::OutOfFuel);
+        }
         match self.instance.take_fuel(FUEL_SLICE) {
             0 => Err(TrapKind::OutOfFuel),
-            taken => Ok(taken),
+            taken => {
+                self.budget.set(slices.map(|slices| slices - 1));
+                Ok(taken)
+            }
         }
     }
 
