@@ -109,6 +109,7 @@ pub struct Assertion {
 pub struct Innermost {
     /// The stack pointer of `espb_call_native`; null for none.
     landing: Cell<*mut c_void>,
+    has_failed: Cell<bool>,
     failed: Cell<Option<Assertion>>,
 }
 
@@ -119,26 +120,27 @@ impl Innermost {
         (!landing.is_null()).then(|| landing.addr())
     }
 
-    /// Calls `function` with these words in the first argument registers and gives a0 and a1 (a1 high).
+    /// Calls `function` with these words in the first argument registers and gives a0 and a1 (a1 high); `None` if the kernel refused
+    /// the call, and [`Self::take_assertion`] says why.
     ///
     /// # Safety
     /// The words are valid arguments of `function`, at most [`MAX_WORDS`], apart from rules that the kernel itself asserts.
     /// Called from the task that this belongs to.
     #[inline(always)]
-    pub unsafe fn call(&self, function: Function, words: &[u32]) -> Result<u64, Assertion> {
+    pub unsafe fn call(&self, function: Function, words: &[u32]) -> Option<u64> {
         let count = words.len().min(MAX_WORDS);
         // SAFETY: the assembly keeps the calling convention; `landing` is null or that of an outer call further up this stack.
         let result = unsafe { espb_call_native(function, words.as_ptr(), count, self.landing.as_ptr()) };
-        match self.failed.get() {
-            None => Ok(result),
-            Some(assertion) => {
-                self.failed.set(None);
-                Err(assertion)
-            }
-        }
+        if self.has_failed.get() { None } else { Some(result) }
     }
 
-    /// Returns out of the call in progress, which gives the assertion.
+    /// Why the last call failed, if it did.
+    pub fn take_assertion(&self) -> Option<Assertion> {
+        self.has_failed.set(false);
+        self.failed.take()
+    }
+
+    /// Returns out of the call in progress, which fails with this assertion.
     ///
     /// The kernel asserts before it changes anything, so leaving is safe once its locks are open again.
     pub fn abandon(&self, assertion: Assertion) {
@@ -146,6 +148,7 @@ impl Innermost {
         if !landing.is_null() {
             kernel::open_locks();
             self.failed.set(Some(assertion));
+            self.has_failed.set(true);
             // SAFETY: the call is in progress on this stack, further up.
             unsafe { espb_land(landing, self.landing.as_ptr()) }
         }

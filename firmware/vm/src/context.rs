@@ -17,6 +17,7 @@ use crate::interpreter::interpret;
 use crate::layout::Granule;
 use crate::link::Link;
 use crate::program::Program;
+use crate::slow::Failure;
 use crate::trap::{Trap, TrapKind};
 
 /// Bytes of an entry's header: what it interrupted and the link.
@@ -151,7 +152,10 @@ impl<'i> Context<'i> {
 
     /// Runs the address-taken function behind a thunk; else as [`Context::call`].
     pub fn call_callback(&self, callback: u16, arguments: &[u32]) -> Result<u64, Trap> {
-        self.run(self.instance.callee(callback).ok_or(Trap::new(TrapKind::Entry, callback.into())), arguments)
+        match self.instance.callee(callback) {
+            Some(callee) => self.run(callee, arguments),
+            None => Err(self.finish(Trap::new(TrapKind::Entry, callback.into()))),
+        }
     }
 
     /// Runs a function of the module with these argument slots and gives its result: nothing (0), one word or two.
@@ -159,20 +163,27 @@ impl<'i> Context<'i> {
     /// Where this task is inside a host call, the function runs on top of the frames there are. A trap ends the whole instance: it is
     /// recorded ([`Instance::report`]) and every other task of the instance stops too.
     pub fn call(&self, function: u16, arguments: &[u32]) -> Result<u64, Trap> {
-        let callee = Callee::of(self.module(), function);
-        self.run(callee.ok_or(Trap::new(TrapKind::Entry, function.into())), arguments)
+        match Callee::of(self.module(), function) {
+            Some(callee) => self.run(callee, arguments),
+            None => Err(self.finish(Trap::new(TrapKind::Entry, function.into()))),
+        }
     }
 
-    fn run(&self, callee: Result<Callee, Trap>, arguments: &[u32]) -> Result<u64, Trap> {
+    fn run(&self, callee: Callee, arguments: &[u32]) -> Result<u64, Trap> {
         let interrupted = (self.pc.get(), self.fp.get(), self.sp.get());
-        let outcome = callee.and_then(|callee| {
-            self.prepare(callee, arguments)?;
-            self.entries.set(self.entries.get() + 1);
-            let outcome = interpret(self);
-            self.entries.set(self.entries.get() - 1);
-            outcome.map(|()| self.result(callee.result_slots))
-        });
-        let outcome = outcome.map_err(|trap| self.finish(trap));
+        let outcome = match self.prepare(callee, arguments) {
+            Ok(()) => {
+                self.entries.set(self.entries.get() + 1);
+                let outcome = interpret(self);
+                self.entries.set(self.entries.get() - 1);
+                outcome
+            }
+            Err((kind, value)) => Err(Trap::new(kind, value)),
+        };
+        let outcome = match outcome {
+            Ok(()) => Ok(self.result(callee.result_slots)),
+            Err(trap) => Err(self.finish(trap)),
+        };
         self.pc.set(interrupted.0);
         self.fp.set(interrupted.1);
         self.sp.set(interrupted.2);
@@ -180,15 +191,16 @@ impl<'i> Context<'i> {
     }
 
     /// Lays the entry frame and sets the state from which the interpreter starts.
-    fn prepare(&self, callee: Callee, arguments: &[u32]) -> Result<(), Trap> {
+    #[inline(always)]
+    fn prepare(&self, callee: Callee, arguments: &[u32]) -> Result<(), Failure> {
         if self.instance.is_stopped() {
-            return Err(Trap::new(TrapKind::Stopped, 0));
+            return Err((TrapKind::Stopped, 0));
         }
         if self.entries.get() >= self.most_entries {
-            return Err(Trap::new(TrapKind::EntryDepth, self.most_entries.into()));
+            return Err((TrapKind::EntryDepth, self.most_entries.into()));
         }
         if usize::from(callee.argument_slots) != arguments.len() {
-            return Err(Trap::new(TrapKind::Entry, callee.function.into()));
+            return Err((TrapKind::Entry, callee.function.into()));
         }
         let record = self.program.function(callee.function);
         let (free_from, fp_before, position_before) = match self.position() {
@@ -201,19 +213,21 @@ impl<'i> Context<'i> {
         let fp = free_from + ENTRY_HEADER;
         let frame = record.frame() as u32;
         if self.shadow_size < fp || self.shadow_size - fp < frame {
-            return Err(Trap::new(TrapKind::ShadowStackOverflow, 0));
+            return Err((TrapKind::ShadowStackOverflow, 0));
         }
         let sp = self.sp.get();
         if sp - self.stack_low < record.linear_frame() {
-            return Err(Trap::new(TrapKind::LinearStackOverflow, record.linear_frame()));
+            return Err((TrapKind::LinearStackOverflow, record.linear_frame()));
         }
         let header = [fp_before, position_before, Link::ENTRY.word(), sp];
-        // SAFETY: header and frame were found to fit above; the arguments fill the parameters, which the frame holds. They do not
-        // come from this stack above its present frame.
+        // SAFETY: header and frame were found to fit above; the arguments fill the parameters, which the frame holds.
         unsafe {
             let place = self.shadow.add(free_from as usize).cast::<u32>();
             place.cast::<[u32; 4]>().write(header);
-            core::ptr::copy_nonoverlapping(arguments.as_ptr(), place.add(header.len()), arguments.len());
+            // One by one: they are few, and a call of memcpy costs more than they do.
+            for (index, argument) in arguments.iter().enumerate() {
+                place.add(header.len() + index).write(*argument);
+            }
         }
         self.pc.set(self.program.code(record.start()));
         self.fp.set(self.shadow.wrapping_add(fp as usize));
@@ -222,11 +236,14 @@ impl<'i> Context<'i> {
     }
 
     /// Slots of the frame of the function at this position, the one that a host call left.
+    #[inline(always)]
     fn interrupted_slots(&self, position: u32) -> u32 {
         let (pc, slots) = self.interrupted.get();
-        if pc == self.pc.get() {
-            return slots;
-        }
+        if pc == self.pc.get() { slots } else { self.find_interrupted_slots(position) }
+    }
+
+    #[inline(never)]
+    fn find_interrupted_slots(&self, position: u32) -> u32 {
         let function = self.module().function_at(position).and_then(|index| self.module().function(index));
         // Verified code runs inside of some function.
         let slots = function.map_or(u32::from(espb_format::operand::MAX_SLOTS), |function| function.slots.into());
@@ -246,6 +263,7 @@ impl<'i> Context<'i> {
 
     /// Completes a trap with its place and records it.
     #[cold]
+    #[inline(never)]
     fn finish(&self, mut trap: Trap) -> Trap {
         let mut frames = [Frame { function: NONE, offset: 0 }; Report::FRAMES];
         let mut depth = 0;

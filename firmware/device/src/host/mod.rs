@@ -183,10 +183,21 @@ unsafe fn call_native(
     let missing = Trap::new(TrapKind::Host, Failure::Memory as u32);
     let task = ModuleTask::of(vm.context()).ok_or(missing)?;
     // SAFETY: as the caller promises; the context, and with it the state, is the current task's.
-    unsafe { task.native_call().call(function, words) }.map_err(|assertion| {
-        running.note_assertion(assertion);
-        Trap::new(TrapKind::Host, Failure::KernelAssertion as u32 + assertion.line)
-    })
+    match unsafe { task.native_call().call(function, words) } {
+        Some(result) => Ok(result),
+        None => Err(refused_by_kernel(running, task)),
+    }
+}
+
+/// The trap for a call that the kernel's source asserts not to be made.
+#[cold]
+#[inline(never)]
+fn refused_by_kernel(running: &Running, task: &ModuleTask) -> Trap {
+    let Some(assertion) = task.native_call().take_assertion() else {
+        return Trap::new(TrapKind::Host, Failure::KernelAssertion as u32);
+    };
+    running.note_assertion(assertion);
+    Trap::new(TrapKind::Host, Failure::KernelAssertion as u32 + assertion.line)
 }
 
 fn contract_at(function: HostFunction) -> Option<(&'static HostContract, Action)> {
@@ -245,11 +256,15 @@ unsafe impl Host for Running {
     }
 
     fn call(&self, vm: &mut HostCall<'_>) -> Result<u64, Trap> {
-        if let Some(Some((function, from_callback))) = PLAIN.get(usize::from(vm.function.0))
-            && (*from_callback || ModuleTask::of(vm.context()).is_some_and(|task| !task.is_firmware()))
+        if let (Some(Some((function, from_callback))), Some(task)) =
+            (PLAIN.get(usize::from(vm.function.0)), ModuleTask::of(vm.context()))
+            && (*from_callback || !task.is_firmware())
         {
-            // SAFETY: values need no check.
-            return unsafe { call_native(self, vm, *function, vm.arguments) };
+            // SAFETY: values need no check; the context, and with it the state, is the current task's.
+            return match unsafe { task.native_call().call(*function, vm.arguments) } {
+                Some(result) => Ok(result),
+                None => Err(refused_by_kernel(self, task)),
+            };
         }
         self.call_checked(vm)
     }
