@@ -3,11 +3,14 @@
 mod bad_input;
 mod cc;
 mod compile;
+mod contracts;
 mod docs;
 mod fixtures;
+mod gpio;
 mod headers;
 mod hostile;
 mod inference;
+mod isolation;
 mod life;
 mod linking;
 mod man;
@@ -17,4 +20,5 @@ mod program;
 mod project;
 #[path = "../shared/random.rs"]
 mod random;
+mod registered;
 mod run;

@@ -33,8 +33,8 @@ use crate::{
 /// Chip name as the host knows it.
 const CHIP: &str = "esp32c3";
 
-/// The task's stack in bytes: two frame buffers and a request, or the verifier.
-const STACK_BYTES: usize = 12288;
+/// The task's stack in bytes: two frame buffers, a request, and the verifier or a refusal in words.
+const STACK_BYTES: usize = 18432;
 
 /// Notification of bytes received and of outcomes.
 const WAKE: u32 = 0;

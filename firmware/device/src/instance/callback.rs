@@ -5,6 +5,9 @@ use espb_vm::{Context, Trap, TrapKind, abi};
 use super::{Failure, Running, registry, task::ModuleTask};
 use crate::link;
 
+/// Taken backward branches and calls of a callback on a firmware task, on which other callbacks wait: a tenth of a second or so.
+const FUEL: u32 = 1_000_000;
+
 /// Runs the function behind thunk `index` of the pool. A callback that comes after its instance has ended, or that traps, gives 0.
 ///
 /// # Safety
@@ -22,17 +25,13 @@ pub unsafe fn run(index: u16, words: *const u32) -> u64 {
     }
 }
 
-/// Fuel of a callback on a task that is not the module's own, which must have it back: far more than a callback should need,
-/// and about a second.
-const BUDGET: u32 = 2_000_000;
-
 unsafe fn enter(running: &'static Running, index: u16, words: *const u32) -> Result<u64, Trap> {
     let instance = running.instance();
     let slots = usize::from(instance.callback_slots(index).ok_or(Trap::new(TrapKind::Entry, index.into()))?);
     let task = ModuleTask::current_or_new(running)?;
     let context = task.context().ok_or(Trap::new(TrapKind::Host, Failure::Memory as u32))?;
     if task.is_firmware() && context.is_idle() {
-        context.set_budget(Some(BUDGET));
+        context.set_budget(Some(FUEL));
     }
     if slots <= abi::REGISTERS {
         // All in registers: their words are the slots.
