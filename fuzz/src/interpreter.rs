@@ -1,6 +1,8 @@
 //! A generated module, perhaps changed here and there, on the virtual machine: whatever the verifier accepts must leave everything alone
 //! that is not its own. Accesses outside the blocks handed to the VM are AddressSanitizer's to find; the rest is compared afterwards.
 
+use std::mem::MaybeUninit;
+
 use arbitrary::Unstructured;
 use espb_format::container::{Module, SectionKind};
 use espb_format::verifier::verify;
@@ -70,7 +72,7 @@ pub fn run(bytes: &[u8], host: &RecordingHost) -> Option<Result<u64, Trap>> {
     let before = bytes.to_vec();
     let module = verify(&Module::parse(bytes).ok()?).ok()?;
     let layout = Layout::of(&module, AVAILABLE).ok()?;
-    let mut block = vec![Granule::ZERO; layout.granules()];
+    let mut block = vec![MaybeUninit::new(Granule::ZERO); layout.granules()];
     let outcome = {
         let thunks = Thunks { first: THUNKS, shift: 3, count: module.callback_count() as u16 };
         let instance = Instance::new(module, &mut block, thunks, host).ok()?;
@@ -88,7 +90,8 @@ pub fn run(bytes: &[u8], host: &RecordingHost) -> Option<Result<u64, Trap>> {
         outcome
     };
     assert!(bytes == before, "a module changed itself");
-    let padding = block[(layout.linear() / Granule::SIZE) as usize].0.map(u32::to_le_bytes);
+    // SAFETY: `Instance::new` has written the whole block.
+    let padding = unsafe { block[(layout.linear() / Granule::SIZE) as usize].assume_init() }.0.map(u32::to_le_bytes);
     let beyond = &padding.as_flattened()[ACCESS - 1..];
     assert!(beyond.iter().all(|byte| *byte == 0), "a module wrote behind its padding");
     Some(outcome)

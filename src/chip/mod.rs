@@ -85,6 +85,8 @@ pub enum Stop {
     Idle,
     /// The program reset the chip; the text names the cause.
     Reset(&'static str),
+    /// An address of [`Machine::set_breakpoints`] is reached; what is there comes next.
+    Breakpoint,
     /// The emulation cannot go on.
     Fault(Fault),
 }
@@ -148,6 +150,7 @@ impl Machine {
                 CpuStop::Yield => Stop::Output,
                 CpuStop::Idle => Stop::Idle,
                 CpuStop::Reset(cause) => Stop::Reset(cause),
+                CpuStop::Breakpoint => Stop::Breakpoint,
                 CpuStop::Fault(fault) => Stop::Fault(fault),
             };
         }
@@ -214,6 +217,17 @@ impl Machine {
         flash.bytes(0..flash.size())
     }
 
+    /// Stops at these addresses from now on, and at no others. They must be entries of functions or places returned to.
+    pub fn set_breakpoints(&mut self, addresses: &[u32]) {
+        self.cpu.set_breakpoints(addresses);
+    }
+
+    /// Instead of executing the function at whose entry the core stands, returns this word to its caller: how tests make a
+    /// function of the firmware fail.
+    pub fn return_early(&mut self, value: u32) {
+        self.cpu.return_early(value);
+    }
+
     /// The next instruction's address, for reports.
     pub fn pc(&self) -> u32 {
         self.cpu.pc()
@@ -222,6 +236,23 @@ impl Machine {
     /// A general register, for reports.
     pub fn register(&self, number: u8) -> u32 {
         self.cpu.register(number)
+    }
+
+    /// Writes bytes of memory as the program sees them at `address`; says whether there is writable memory.
+    pub fn store(&mut self, address: u32, bytes: &[u8]) -> bool {
+        let mut at = address;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let Some(page) = self.cpu.bus().page(at).filter(|page| page.writable) else { return false };
+            let in_page = at % 0x1000;
+            let (chunk, behind) = rest.split_at((0x1000 - in_page as usize).min(rest.len()));
+            if self.cpu.load(page.backing + in_page, chunk).is_err() {
+                return false;
+            }
+            at = at.wrapping_add(chunk.len() as u32);
+            rest = behind;
+        }
+        true
     }
 
     /// Whether the program may store at this address, and whether it may execute there.

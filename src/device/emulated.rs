@@ -56,7 +56,11 @@ pub struct EmulatedDevice {
     wall_clock: Option<Instant>,
     waveform: Option<Waveform<BufWriter<File>>>,
     nvs: Option<(PathBuf, Range<usize>)>,
+    watcher: Option<Watcher>,
 }
+
+/// Looks at the chip, or interferes, where it has reached a breakpoint.
+pub type Watcher = Box<dyn FnMut(&mut Machine)>;
 
 impl EmulatedDevice {
     /// A chip just out of reset with `module` in its slot, waiting to be told to start it. `timeout` limits the wall-clock time
@@ -97,7 +101,7 @@ impl EmulatedDevice {
         let mut machine = Machine::esp32c3(flash, options).map_err(|error| broken(error.to_string()))?;
         if count != Count::Nothing {
             machine.count_dispatches(
-                interpreter(&firmware).ok_or_else(|| broken(format!("it has no symbol {INTERPRETER}")))?,
+                symbol(&firmware, INTERPRETER).ok_or_else(|| broken(format!("it has no symbol {INTERPRETER}")))?,
             );
         }
         if count == Count::Opcodes {
@@ -111,7 +115,19 @@ impl EmulatedDevice {
             None => None,
         };
         let wall_clock = timeout.map(|timeout| Instant::now() + timeout);
-        Ok(Self { machine, firmware, deadline: None, wall_clock, waveform, nvs })
+        Ok(Self { machine, firmware, deadline: None, wall_clock, waveform, nvs, watcher: None })
+    }
+
+    /// Where a function of the firmware lies.
+    pub fn symbol(&self, name: &str) -> Option<Range<u32>> {
+        symbol(&self.firmware, name)
+    }
+
+    /// Has `watcher` called each time that the chip is about to execute one of these addresses, entries of functions or places
+    /// returned to. It replaces the one before and may set other breakpoints.
+    pub fn watch(&mut self, addresses: &[u32], watcher: Watcher) {
+        self.machine.set_breakpoints(addresses);
+        self.watcher = Some(watcher);
     }
 
     /// Runs the chip; what its pins did meanwhile is in the waveform, if there is one.
@@ -161,10 +177,10 @@ fn restore(path: &Path, partition: &mut [u8]) -> Result<(), DeviceError> {
     }
 }
 
-/// Where the firmware's interpreter loop lies.
-fn interpreter(firmware: &Firmware) -> Option<Range<u32>> {
+/// Where a function of the firmware lies.
+fn symbol(firmware: &Firmware, name: &str) -> Option<Range<u32>> {
     let elf = object::File::parse(firmware.elf).ok()?;
-    let symbol = elf.symbols().find(|symbol| symbol.name() == Ok(INTERPRETER))?;
+    let symbol = elf.symbols().find(|symbol| symbol.name() == Ok(name))?;
     let start = u32::try_from(symbol.address()).ok()?;
     Some(start..start.checked_add(u32::try_from(symbol.size()).ok()?)?)
 }
@@ -200,6 +216,12 @@ impl Transport for EmulatedDevice {
                     message: "the emulated chip sleeps and nothing will ever wake it".into(),
                     help: "this is a fault of the firmware: please report it with the module that caused it".into(),
                 }),
+                Stop::Breakpoint => {
+                    if let Some(watcher) = &mut self.watcher {
+                        watcher(&mut self.machine);
+                    }
+                    continue;
+                }
                 Stop::Reset(cause) => Err(DeviceError {
                     message: format!("the firmware reset the chip ({cause})"),
                     help: "this is a fault of the firmware: please report it with the module that caused it".into(),
@@ -241,7 +263,7 @@ impl Transport for EmulatedDevice {
         if pairs.is_empty() {
             return None;
         }
-        Profile::new(self.firmware.elf, &interpreter(&self.firmware)?, &pairs)
+        Profile::new(self.firmware.elf, &self.symbol(INTERPRETER)?, &pairs)
     }
 
     fn counters(&self) -> Option<Counters> {

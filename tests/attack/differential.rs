@@ -1,6 +1,7 @@
 //! The same generated module on the virtual machine of this host and on the one in the emulated chip: the same output, the same result or
 //! trap, at the same place, after the same fuel.
 
+use std::mem::MaybeUninit;
 use std::time::Duration;
 
 use arbitrary::Unstructured;
@@ -69,7 +70,7 @@ fn on_host(module: &[u8], program: u16) -> Trace {
     let bytes = unsafe { std::slice::from_raw_parts(words.as_ptr().cast::<u8>(), words.len() * 4) };
     let module = Module::parse(bytes).and_then(|module| verify(&module)).expect("generated modules are accepted");
     let layout = Layout::of(&module, 1 << 20).expect("it wants little memory");
-    let mut block = vec![Granule::ZERO; layout.granules()];
+    let mut block = vec![MaybeUninit::new(Granule::ZERO); layout.granules()];
     let thunks = Thunks { first: 0x4200_1000, shift: 3, count: module.callback_count() as u16 };
     let host = RecordingHost::default();
     let instance = Instance::new(module, &mut block, thunks, &host).expect("there is what it wants");

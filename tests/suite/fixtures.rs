@@ -172,6 +172,11 @@ fn scheduling() {
 }
 
 #[test]
+fn callbacks() {
+    check_group("callbacks");
+}
+
+#[test]
 fn language() {
     check_group("language");
 }

@@ -1,6 +1,7 @@
 //! Whatever the bytes of a module, the loader refuses it with reason and offset, or it runs and can be stopped: never a panic, never a hang.
 
 use std::fs;
+use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -56,7 +57,7 @@ fn accept(bytes: &[u8]) -> Result<Verified<'_>, FormatError> {
 
 /// Loads and runs an accepted module: entry and every export-like function with zeros as arguments.
 fn exercise(module: Verified<'_>) {
-    let mut block = vec![Granule::ZERO; GRANULES];
+    let mut block = vec![MaybeUninit::new(Granule::ZERO); GRANULES];
     let thunks = Thunks { first: 0x4200_1000, shift: 3, count: 64 };
     let Ok(instance) = Instance::new(module, &mut block, thunks, &Silent) else { return };
     instance.set_fuel(Some(FUEL));

@@ -11,6 +11,7 @@ mod headers;
 mod hostile;
 mod inference;
 mod isolation;
+mod life;
 mod linking;
 mod man;
 #[path = "../shared/mutant.rs"]

@@ -3,82 +3,96 @@
 //! The kernel asserts that its callers keep its rules (a queue of length 0, a mutex given by a stranger…). A module may break
 //! them; that must end the module, not the firmware. So the registers of the call are kept, and `configASSERT` returns there.
 
-use core::{arch::global_asm, ffi::CStr};
+use core::{
+    arch::global_asm,
+    cell::Cell,
+    ffi::{CStr, c_void},
+};
 
-use crate::kernel::{self, ffi, tls};
+use crate::kernel;
 
 /// Most argument words that [`call`] passes: those that the calling convention puts into registers.
 pub const MAX_WORDS: usize = 8;
 
-/// The callee-saved registers of a call in progress. Offsets are used by the assembly below.
-#[repr(C)]
-#[derive(Default)]
-struct Landing {
-    ra: u32,
-    sp: u32,
-    s: [u32; 12],
-}
-
-// espb_call_native(function, arguments, landing) -> a0/a1 of the function: keeps ra, sp, s0-s11 in `landing`, calls.
+// espb_call_native(function, words, count, innermost) -> a0/a1 of the function: keeps ra and s0-s11 on the stack, the stack
+// pointer in `innermost`, loads as many argument registers as there are words, calls.
 // espb_land(landing): returns from espb_call_native a second time; the caller tells the cases apart by other means.
 global_asm!(
     ".section .text.espb_call_native, \"ax\"",
+    ".option push",
+    ".option norvc",
     ".globl espb_call_native",
     "espb_call_native:",
-    "sw ra, 0(a2)",
-    "sw sp, 4(a2)",
-    "sw s0, 8(a2)",
-    "sw s1, 12(a2)",
-    "sw s2, 16(a2)",
-    "sw s3, 20(a2)",
-    "sw s4, 24(a2)",
-    "sw s5, 28(a2)",
-    "sw s6, 32(a2)",
-    "sw s7, 36(a2)",
-    "sw s8, 40(a2)",
-    "sw s9, 44(a2)",
-    "sw s10, 48(a2)",
-    "sw s11, 52(a2)",
+    "addi sp, sp, -64",
+    "sw ra, 0(sp)",
+    "sw s0, 4(sp)",
+    "sw s1, 8(sp)",
+    "sw s2, 12(sp)",
+    "sw s3, 16(sp)",
+    "sw s4, 20(sp)",
+    "sw s5, 24(sp)",
+    "sw s6, 28(sp)",
+    "sw s7, 32(sp)",
+    "sw s8, 36(sp)",
+    "sw s9, 40(sp)",
+    "sw s10, 44(sp)",
+    "sw s11, 48(sp)",
+    "lw t1, 0(a3)",
+    "sw t1, 52(sp)",
+    "sw sp, 0(a3)",
+    "mv s0, a3",
     "mv t0, a0",
     "mv t1, a1",
-    "mv s0, a2",
-    "lw a0, 0(t1)",
-    "lw a1, 4(t1)",
-    "lw a2, 8(t1)",
-    "lw a3, 12(t1)",
-    "lw a4, 16(t1)",
-    "lw a5, 20(t1)",
-    "lw a6, 24(t1)",
+    // One instruction for each argument, the last first: jump behind those that are not wanted.
+    "la t2, 2f",
+    "slli a2, a2, 2",
+    "sub t2, t2, a2",
+    "jr t2",
     "lw a7, 28(t1)",
+    "lw a6, 24(t1)",
+    "lw a5, 20(t1)",
+    "lw a4, 16(t1)",
+    "lw a3, 12(t1)",
+    "lw a2, 8(t1)",
+    "lw a1, 4(t1)",
+    "lw a0, 0(t1)",
+    "2:",
     "jalr t0",
-    "lw ra, 0(s0)",
-    "lw s0, 8(s0)",
+    "lw t1, 52(sp)",
+    "sw t1, 0(s0)",
+    "lw ra, 0(sp)",
+    "lw s0, 4(sp)",
+    "addi sp, sp, 64",
     "ret",
     ".globl espb_land",
     "espb_land:",
-    "lw ra, 0(a0)",
-    "lw sp, 4(a0)",
-    "lw s0, 8(a0)",
-    "lw s1, 12(a0)",
-    "lw s2, 16(a0)",
-    "lw s3, 20(a0)",
-    "lw s4, 24(a0)",
-    "lw s5, 28(a0)",
-    "lw s6, 32(a0)",
-    "lw s7, 36(a0)",
-    "lw s8, 40(a0)",
-    "lw s9, 44(a0)",
-    "lw s10, 48(a0)",
-    "lw s11, 52(a0)",
+    "mv sp, a0",
+    "lw s1, 8(sp)",
+    "lw s2, 12(sp)",
+    "lw s3, 16(sp)",
+    "lw s4, 20(sp)",
+    "lw s5, 24(sp)",
+    "lw s6, 28(sp)",
+    "lw s7, 32(sp)",
+    "lw s8, 36(sp)",
+    "lw s9, 40(sp)",
+    "lw s10, 44(sp)",
+    "lw s11, 48(sp)",
+    "lw t1, 52(sp)",
+    "sw t1, 0(a1)",
+    "lw ra, 0(sp)",
+    "lw s0, 4(sp)",
+    "addi sp, sp, 64",
     "ret",
+    ".option pop",
 );
 
-/// A native function of at most eight argument words. Called with a0–a7 whatever it declares, which the ABI allows.
+/// A native function of at most eight argument words. Called with as many as the import has, in the first argument registers.
 pub type Function = unsafe extern "C" fn();
 
 unsafe extern "C" {
-    fn espb_call_native(function: Function, arguments: *const u32, landing: *mut Landing) -> u64;
-    fn espb_land(landing: *const Landing) -> !;
+    fn espb_call_native(function: Function, words: *const u32, count: usize, innermost: *mut *mut c_void) -> u64;
+    fn espb_land(landing: *mut c_void, innermost: *mut *mut c_void) -> !;
 }
 
 /// An assertion of the kernel's source that failed: the kernel refused a call.
@@ -90,50 +104,54 @@ pub struct Assertion {
     pub line: u32,
 }
 
-/// What a call in progress leaves for the assertion handler.
-struct Frame {
-    landing: Landing,
-    failed: Option<Assertion>,
+/// The innermost native call that a task has in progress, for the assertion handler. Only its task uses it.
+#[derive(Default)]
+pub struct Innermost {
+    /// The stack pointer of `espb_call_native`; null for none.
+    landing: Cell<*mut c_void>,
+    has_failed: Cell<bool>,
+    failed: Cell<Option<Assertion>>,
 }
 
-/// Calls `function` with these words in the argument registers (the rest zero) and gives a0 and a1 (a1 high).
-///
-/// # Safety
-/// The words are valid arguments of `function`, apart from rules that the kernel itself asserts. Called from a task.
-pub unsafe fn call(function: Function, words: &[u32]) -> Result<u64, Assertion> {
-    let mut registers = [0; MAX_WORDS];
-    for (register, word) in registers.iter_mut().zip(words) {
-        *register = *word;
+impl Innermost {
+    /// How deep in the stack the call is; `None` without one.
+    pub fn depth(&self) -> Option<usize> {
+        let landing = self.landing.get();
+        (!landing.is_null()).then(|| landing.addr())
     }
-    let mut frame = Frame { landing: Landing::default(), failed: None };
-    let frame_pointer = &raw mut frame;
-    let outer = tls::replace(tls::NATIVE_CALL, frame_pointer.cast());
-    // SAFETY: the assembly keeps the calling convention; the frame outlives the call.
-    let result = unsafe { espb_call_native(function, registers.as_ptr(), &raw mut (*frame_pointer).landing) };
-    tls::replace(tls::NATIVE_CALL, outer);
-    // SAFETY: the frame is this function's own; read through the pointer since the handler wrote through it.
-    match unsafe { (&raw const (*frame_pointer).failed).read_volatile() } {
-        None => Ok(result),
-        Some(assertion) => Err(assertion),
-    }
-}
 
-/// Returns out of the current task's native call if there is one; else comes back.
-///
-/// The kernel asserts before it changes anything, so leaving is safe once its locks are open again.
-pub fn abandon(assertion: Assertion) {
-    if !kernel::scheduler_started() || kernel::in_interrupt() {
-        return;
+    /// Calls `function` with these words in the first argument registers and gives a0 and a1 (a1 high); `None` if the kernel refused
+    /// the call, and [`Self::take_assertion`] says why.
+    ///
+    /// # Safety
+    /// The words are valid arguments of `function`, at most [`MAX_WORDS`], apart from rules that the kernel itself asserts.
+    /// Called from the task that this belongs to.
+    #[inline(always)]
+    pub unsafe fn call(&self, function: Function, words: &[u32]) -> Option<u64> {
+        let count = words.len().min(MAX_WORDS);
+        // SAFETY: the assembly keeps the calling convention; `landing` is null or that of an outer call further up this stack.
+        let result = unsafe { espb_call_native(function, words.as_ptr(), count, self.landing.as_ptr()) };
+        if self.has_failed.get() { None } else { Some(result) }
     }
-    let frame = tls::get(tls::NATIVE_CALL).cast::<Frame>();
-    if frame.is_null() {
-        return;
+
+    /// Why the last call failed, if it did.
+    pub fn take_assertion(&self) -> Option<Assertion> {
+        self.has_failed.set(false);
+        self.failed.take()
     }
-    kernel::open_locks();
-    // SAFETY: the pointer is set exactly while `call` of this task is active; its frame is further up this stack.
-    unsafe {
-        (&raw mut (*frame).failed).write_volatile(Some(assertion));
-        espb_land(&raw const (*frame).landing)
+
+    /// Returns out of the call in progress, which fails with this assertion.
+    ///
+    /// The kernel asserts before it changes anything, so leaving is safe once its locks are open again.
+    pub fn abandon(&self, assertion: Assertion) {
+        let landing = self.landing.get();
+        if !landing.is_null() {
+            kernel::open_locks();
+            self.failed.set(Some(assertion));
+            self.has_failed.set(true);
+            // SAFETY: the call is in progress on this stack, further up.
+            unsafe { espb_land(landing, self.landing.as_ptr()) }
+        }
     }
 }
 
@@ -141,12 +159,10 @@ pub fn abandon(assertion: Assertion) {
 #[macro_export]
 macro_rules! native_function {
     ($function:path) => {
-        // SAFETY: only changes the type of a function pointer; `native_call::call` passes arguments as the ABI wants them.
+        // SAFETY: only changes the type of a function pointer; `native_call::Innermost::call` passes arguments as the ABI wants them.
         unsafe { core::mem::transmute::<*const (), $crate::native_call::Function>($function as *const ()) }
     };
 }
 
 #[allow(unused_imports, reason = "named by the macro's users")]
 pub(crate) use native_function;
-
-const _: () = assert!(core::mem::offset_of!(Landing, s) == 8 && size_of::<ffi::TaskHandle>() == 4);

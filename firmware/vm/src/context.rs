@@ -7,16 +7,17 @@
 use core::cell::Cell;
 use core::marker::PhantomData;
 
-use espb_format::container::{Function, Module, NONE};
+use espb_format::container::{Module, NONE};
 
 use crate::address::Region;
 use crate::backtrace::{Backtrace, Frame};
 use crate::cursor::Cursor;
-use crate::instance::{Binding, Instance, Report, Thunks};
+use crate::instance::{Binding, Callee, Instance, Report, Thunks};
 use crate::interpreter::interpret;
 use crate::layout::Granule;
 use crate::link::Link;
 use crate::program::{Program, Record};
+use crate::slow::Failure;
 use crate::trap::{Trap, TrapKind};
 
 /// Bytes of an entry's header: what it interrupted and the link.
@@ -56,6 +57,10 @@ pub struct Context<'i> {
     thread_block: Cell<u32>,
     most_entries: u8,
     entries: Cell<u8>,
+    /// A word of the host's.
+    host_data: Cell<*const ()>,
+    /// Where the last interrupted function stood, and the slots of its frame: a sort interrupts one place thousands of times.
+    interrupted: Cell<(*const u8, u32)>,
     /// Instruction at which the task left the interpreter (or will enter it).
     pub(crate) pc: Cell<*const u8>,
     /// Frame pointer at that moment.
@@ -110,6 +115,8 @@ impl<'i> Context<'i> {
             thread_block: Cell::new(0),
             most_entries,
             entries: Cell::new(0),
+            host_data: Cell::new(core::ptr::null()),
+            interrupted: Cell::new((core::ptr::null(), 0)),
             pc: Cell::new(program.code(0)),
             fp: Cell::new(base),
             sp: Cell::new(stack_low + size),
@@ -124,10 +131,29 @@ impl<'i> Context<'i> {
         self.instance
     }
 
+    /// What [`Context::set_host_data`] left, null at first.
+    #[inline(always)]
+    pub fn host_data(&self) -> *const () {
+        self.host_data.get()
+    }
+
+    /// Keeps a word for the host, which finds it again in its host calls: what it knows of the task, say.
+    pub fn set_host_data(&self, data: *const ()) {
+        self.host_data.set(data);
+    }
+
+    /// Whether no entry from the host is in progress.
+    #[inline(always)]
+    pub fn is_idle(&self) -> bool {
+        self.entries.get() == 0
+    }
+
     /// Runs the address-taken function behind a thunk; else as [`Context::call`].
     pub fn call_callback(&self, callback: u16, arguments: &[u32]) -> Result<u64, Trap> {
-        let function = self.module().callback(callback).unwrap_or(NONE);
-        self.call(function, arguments)
+        match self.instance.callee(callback) {
+            Some(callee) => self.run(callee, arguments),
+            None => Err(self.finish(Trap::new(TrapKind::Entry, callback.into()))),
+        }
     }
 
     /// Runs a function of the module with these argument slots and gives its result: nothing (0), one word or two.
@@ -135,58 +161,92 @@ impl<'i> Context<'i> {
     /// Where this task is inside a host call, the function runs on top of the frames there are. A trap ends the whole instance: it is
     /// recorded ([`Instance::report`]) and every other task of the instance stops too.
     pub fn call(&self, function: u16, arguments: &[u32]) -> Result<u64, Trap> {
+        match Callee::of(self.module(), function) {
+            Some(callee) => self.run(callee, arguments),
+            None => Err(self.finish(Trap::new(TrapKind::Entry, function.into()))),
+        }
+    }
+
+    fn run(&self, callee: Callee, arguments: &[u32]) -> Result<u64, Trap> {
         let interrupted = (self.pc.get(), self.fp.get(), self.sp.get());
-        let outcome = self.prepare(function, arguments).and_then(|signature_slots| {
-            self.entries.set(self.entries.get() + 1);
-            let outcome = interpret(self);
-            self.entries.set(self.entries.get() - 1);
-            outcome.map(|()| self.result(signature_slots))
-        });
-        let outcome = outcome.map_err(|trap| self.finish(trap));
+        let outcome = match self.prepare(callee, arguments) {
+            Ok(()) => {
+                self.entries.set(self.entries.get() + 1);
+                let outcome = interpret(self);
+                self.entries.set(self.entries.get() - 1);
+                outcome
+            }
+            Err((kind, value)) => Err(Trap::new(kind, value)),
+        };
+        let outcome = match outcome {
+            Ok(()) => Ok(self.result(callee.result_slots)),
+            Err(trap) => Err(self.finish(trap)),
+        };
         self.pc.set(interrupted.0);
         self.fp.set(interrupted.1);
         self.sp.set(interrupted.2);
         outcome
     }
 
-    /// Lays the entry frame and sets the state from which the interpreter starts. Answers how many slots the result has.
-    fn prepare(&self, index: u16, arguments: &[u32]) -> Result<u8, Trap> {
+    /// Lays the entry frame and sets the state from which the interpreter starts.
+    #[inline(always)]
+    fn prepare(&self, callee: Callee, arguments: &[u32]) -> Result<(), Failure> {
         if self.instance.is_stopped() {
-            return Err(Trap::new(TrapKind::Stopped, 0));
+            return Err((TrapKind::Stopped, 0));
         }
         if self.entries.get() >= self.most_entries {
-            return Err(Trap::new(TrapKind::EntryDepth, self.most_entries.into()));
+            return Err((TrapKind::EntryDepth, self.most_entries.into()));
         }
-        let wrong = Trap::new(TrapKind::Entry, index.into());
-        let module = self.module();
-        let function = module.function(index).ok_or(wrong)?;
-        let signature = module.signature(function.signature).ok_or(wrong)?;
-        if usize::from(signature.param_slots()) != arguments.len() {
-            return Err(wrong);
+        if usize::from(callee.argument_slots) != arguments.len() {
+            return Err((TrapKind::Entry, callee.function.into()));
         }
-        let (free_from, fp_before, position_before) = match self.interrupted() {
+        let record = self.program.function(callee.function);
+        let (free_from, fp_before, position_before) = match self.position() {
             None => (0, NOTHING, NOTHING),
-            Some((running, fp, position)) => (fp + u32::from(running.slots) * 4, fp, position),
+            Some(position) => {
+                let fp = self.frame_offset();
+                (fp + self.interrupted_slots(position) * 4, fp, position)
+            }
         };
         let fp = free_from + ENTRY_HEADER;
-        let frame = u32::from(function.slots) * 4;
+        let frame = record.frame() as u32;
         if self.shadow_size < fp || self.shadow_size - fp < frame {
-            return Err(Trap::new(TrapKind::ShadowStackOverflow, 0));
+            return Err((TrapKind::ShadowStackOverflow, 0));
         }
         let sp = self.sp.get();
-        if sp - self.stack_low < function.linear_frame {
-            return Err(Trap::new(TrapKind::LinearStackOverflow, function.linear_frame));
+        if sp - self.stack_low < record.linear_frame() {
+            return Err((TrapKind::LinearStackOverflow, record.linear_frame()));
         }
         let header = [fp_before, position_before, Link::ENTRY.word(), sp];
-        let first = (free_from / 4) as usize;
-        for (place, word) in header.iter().chain(arguments).enumerate() {
-            // SAFETY: header and frame were found to fit above; the arguments fill the parameters, which the frame holds.
-            unsafe { self.shadow.cast::<u32>().add(first + place).write(*word) };
+        // SAFETY: header and frame were found to fit above; the arguments fill the parameters, which the frame holds.
+        unsafe {
+            let place = self.shadow.add(free_from as usize).cast::<u32>();
+            place.cast::<[u32; 4]>().write(header);
+            // One by one: they are few, and a call of memcpy costs more than they do.
+            for (index, argument) in arguments.iter().enumerate() {
+                place.add(header.len() + index).write(*argument);
+            }
         }
-        self.pc.set(self.program.code(function.start));
+        self.pc.set(self.program.code(record.start()));
         self.fp.set(self.shadow.wrapping_add(fp as usize));
-        self.sp.set(sp - function.linear_frame);
-        Ok(signature.result_slots())
+        self.sp.set(sp - record.linear_frame());
+        Ok(())
+    }
+
+    /// Slots of the frame of the function at this position, the one that a host call left.
+    #[inline(always)]
+    fn interrupted_slots(&self, position: u32) -> u32 {
+        let (pc, slots) = self.interrupted.get();
+        if pc == self.pc.get() { slots } else { self.find_interrupted_slots(position) }
+    }
+
+    #[inline(never)]
+    fn find_interrupted_slots(&self, position: u32) -> u32 {
+        let function = self.module().function_at(position).and_then(|index| self.module().function(index));
+        // Verified code runs inside of some function.
+        let slots = function.map_or(u32::from(espb_format::operand::MAX_SLOTS), |function| function.slots.into());
+        self.interrupted.set((self.pc.get(), slots));
+        slots
     }
 
     /// The result in the entry frame's first slots.
@@ -201,6 +261,7 @@ impl<'i> Context<'i> {
 
     /// Completes a trap with its place and records it.
     #[cold]
+    #[inline(never)]
     fn finish(&self, mut trap: Trap) -> Trap {
         let mut frames = [Frame { function: NONE, offset: 0 }; Report::FRAMES];
         let mut depth = 0;
@@ -219,13 +280,6 @@ impl<'i> Context<'i> {
     /// The frames of this task, innermost first, as of its last host call or trap.
     pub fn backtrace(&self) -> Backtrace<'_> {
         Backtrace::new(self)
-    }
-
-    /// What runs in this context: function, frame offset and position in words; `None` outside any entry.
-    fn interrupted(&self) -> Option<(Function, u32, u32)> {
-        let position = self.position()?;
-        let function = self.module().function_at(position)?;
-        Some((self.module().function(function)?, self.frame_offset(), position))
     }
 
     /// Word of the current instruction; `None` outside any entry.
@@ -319,9 +373,8 @@ impl<'i> Context<'i> {
     }
 
     /// Limits the fuel that this context may take from now on, beside what the instance has: for a task that others wait for. What
-    /// the context had taken in advance goes back.
+    /// the context has taken in advance, about a thousand units, comes on top.
     pub fn set_budget(&self, budget: Option<u32>) {
-        self.instance.return_fuel(self.fuel.replace(0));
         self.budget.set(budget);
     }
 

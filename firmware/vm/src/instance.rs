@@ -2,9 +2,10 @@
 
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
+use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use espb_format::container::{RelocationKind, SectionKind};
+use espb_format::container::{Module, NONE, RelocationKind, SectionKind};
 use espb_format::verifier::Verified;
 
 use crate::address::Region;
@@ -83,6 +84,23 @@ pub(crate) struct Binding {
     pub(crate) result_slots: u8,
 }
 
+/// A function that native code may call: what an entry through its thunk needs to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub(crate) struct Callee {
+    pub(crate) function: u16,
+    pub(crate) argument_slots: u8,
+    pub(crate) result_slots: u8,
+}
+
+impl Callee {
+    /// The function with this index.
+    pub(crate) fn of(module: &Module<'_>, function: u16) -> Option<Self> {
+        let signature = module.signature(module.function(function)?.signature)?;
+        Some(Self { function, argument_slots: signature.param_slots(), result_slots: signature.result_slots() })
+    }
+}
+
 /// State that tasks change; reached only in [`Instance::locked`].
 struct Shared {
     heap: heap::State,
@@ -102,13 +120,14 @@ pub struct Instance<'m> {
     thunks: Thunks,
     bitmaps: *mut u32,
     bindings: *const Binding,
+    callees: *const Callee,
     stopped: AtomicBool,
     main_taken: AtomicBool,
     shared: UnsafeCell<Shared>,
     block: PhantomData<&'m mut [Granule]>,
 }
 
-// SAFETY: the raw pointers lead into the block that the instance alone borrows. `bindings` is not written after `new`; the bitmaps and
+// SAFETY: the raw pointers lead into the block that the instance alone borrows. `bindings` and `callees` are not written after `new`; the bitmaps and
 // `shared` are reached in `Host::critical` only, which excludes other tasks; linear memory is reached through raw pointers only, and
 // which task writes it when is the module's affair. `Host` is `Sync`.
 unsafe impl Sync for Instance<'_> {}
@@ -116,16 +135,16 @@ unsafe impl Sync for Instance<'_> {}
 unsafe impl Send for Instance<'_> {}
 
 impl<'m> Instance<'m> {
-    /// Loads a module into a block of memory: copies data, zeroes the rest, applies relocations, binds imports.
+    /// Loads a module into a block of memory, whatever that held: copies data, zeroes the rest, applies relocations, binds imports.
     ///
     /// [`Layout::of`] says how large the block should be; the instance takes as much of it as its limits allow.
     pub fn new(
         module: Verified<'m>,
-        block: &'m mut [Granule],
+        block: &'m mut [MaybeUninit<Granule>],
         thunks: Thunks,
         host: &'m dyn Host,
     ) -> Result<Self, LoadError> {
-        let layout = Layout::of(&module, core::mem::size_of_val::<[Granule]>(block))?;
+        let layout = Layout::of(&module, core::mem::size_of_val::<[MaybeUninit<Granule>]>(block))?;
         if !module.bytes().as_ptr().addr().is_multiple_of(4) {
             return Err(LoadError::Alignment);
         }
@@ -138,14 +157,15 @@ impl<'m> Instance<'m> {
             return Err(LoadError::Thunks { needed, available: thunks.count.into() });
         }
         // Memory that a module never wrote reads as zero: so no run sees what was there before, and stack use can be measured.
-        block.fill(Granule::ZERO);
+        block.fill(MaybeUninit::new(Granule::ZERO));
         let start = block.as_mut_ptr().cast::<u8>();
         let linear = Region::linear(start, layout.linear());
-        // SAFETY: by `Layout::of` the block is long enough for linear memory, padding, both bitmaps and the bindings, in this order;
-        // every part starts at a multiple of 4.
-        let (bitmaps, bindings) = unsafe {
+        // SAFETY: by `Layout::of` the block is long enough for linear memory, padding, both bitmaps, the bindings and the callees, in
+        // this order; every part starts at a multiple of 4.
+        let (bitmaps, bindings, callees) = unsafe {
             let bitmaps = start.add((layout.linear() + Granule::SIZE) as usize).cast::<u32>();
-            (bitmaps, bitmaps.add(2 * layout.bitmap_words()).cast::<Binding>())
+            let bindings = bitmaps.add(2 * layout.bitmap_words()).cast::<Binding>();
+            (bitmaps, bindings, bindings.add(module.import_count()).cast::<Callee>())
         };
         for (index, import) in module.imports().enumerate() {
             let function = host.bind(index as u16, &import).ok_or(LoadError::Import(index as u16))?;
@@ -156,6 +176,14 @@ impl<'m> Instance<'m> {
             };
             // SAFETY: `Layout::of` counted one binding an import.
             unsafe { bindings.add(index).write(binding) };
+        }
+        for index in 0..module.callback_count() {
+            // `Module::parse` has checked these indices.
+            let function = module.callback(index as u16).unwrap_or(NONE);
+            let callee =
+                Callee::of(&module, function).unwrap_or(Callee { function, argument_slots: 0, result_slots: 0 });
+            // SAFETY: `Layout::of` counted one callee a callback.
+            unsafe { callees.add(index).write(callee) };
         }
         let mut shared =
             Shared { heap: heap::State::default(), fuel: None, stack_peak: 0, shadow_peak: 0, report: None };
@@ -171,6 +199,7 @@ impl<'m> Instance<'m> {
             thunks,
             bitmaps,
             bindings,
+            callees,
             stopped: AtomicBool::new(false),
             main_taken: AtomicBool::new(false),
             shared: UnsafeCell::new(shared),
@@ -239,6 +268,20 @@ impl<'m> Instance<'m> {
         // SAFETY: `new` wrote a binding for every import, and the index is one.
         let bound = || unsafe { self.bindings.add(import.into()).read() };
         (usize::from(import) < self.module.import_count()).then(|| HostFunction(bound().function))
+    }
+
+    /// The address-taken function with this index.
+    #[inline(always)]
+    pub(crate) fn callee(&self, callback: u16) -> Option<Callee> {
+        // SAFETY: `new` wrote a callee for every callback, and the index is one.
+        let callee = || unsafe { self.callees.add(callback.into()).read() };
+        (usize::from(callback) < self.module.callback_count()).then(callee)
+    }
+
+    /// Slots that the arguments of an address-taken function take.
+    #[inline(always)]
+    pub fn callback_slots(&self, callback: u16) -> Option<u8> {
+        self.callee(callback).map(|callee| callee.argument_slots)
     }
 
     pub(crate) fn bindings(&self) -> *const Binding {

@@ -1,7 +1,7 @@
 //! How much memory an instance takes and how its block is divided. Never here: touching that memory.
 //!
 //! The block, from its start: data and bss, main linear stack, heap (these three are linear memory, all that the module can write),
-//! one granule of padding, the heap's bitmaps, the import bindings.
+//! one granule of padding, the heap's bitmaps, the import bindings, the callees of native code.
 
 use core::fmt;
 
@@ -29,6 +29,8 @@ const HEAP_PER_WORD: u32 = 32 * Granule::SIZE;
 const BITMAPS_PER_WORD: u32 = 8;
 /// Bytes of an import binding: host function u16, argument slots u8, result slots u8.
 const BINDING_SIZE: u32 = 4;
+/// Bytes of what is kept of an address-taken function: its index u16, argument slots u8, result slots u8.
+const CALLEE_SIZE: u32 = 4;
 
 /// How an instance's memory is divided. All sizes in bytes, multiples of 16 where not said otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +55,7 @@ impl Layout {
             u32::try_from(available).unwrap_or(u32::MAX).min(MOST_AVAILABLE) / Granule::SIZE * Granule::SIZE;
         let statics = module.static_size();
         // The format bounds the sum of the declared sizes at 2³⁰, so nothing here overflows.
-        let bindings = module.import_count() as u32 * BINDING_SIZE;
+        let bindings = module.import_count() as u32 * BINDING_SIZE + module.callback_count() as u32 * CALLEE_SIZE;
         let fixed = statics + limits.stack + Granule::SIZE + bindings.next_multiple_of(LINEAR_UNIT);
         let least = limits.heap_min.next_multiple_of(LINEAR_UNIT);
         let needed = fixed + least + bitmaps(least).next_multiple_of(LINEAR_UNIT);

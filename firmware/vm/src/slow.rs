@@ -21,7 +21,7 @@ pub(crate) fn call_host(context: &Context<'_>, at: Cursor, import: u16, variadic
     let binding = context.binding(import);
     let argument_slots = match variadic {
         None => binding.argument_slots,
-        Some(index) => context.module().signature(index).map_or(0, |signature| signature.param_slots()),
+        Some(index) => variadic_slots(context, index),
     };
     let mut call = HostCall {
         import,
@@ -30,14 +30,21 @@ pub(crate) fn call_host(context: &Context<'_>, at: Cursor, import: u16, variadic
         variadic,
         context,
     };
-    let host = context.instance().host();
-    let result = host.call(&mut call).map_err(|trap| Trap { import, ..trap })?;
-    match binding.result_slots {
-        0 => {}
-        1 => at.write_slot(at.byte::<1>(), result as u32),
-        _ => at.write_pair(at.byte::<1>(), result),
+    match context.instance().host().call(&mut call) {
+        Ok(result) => match binding.result_slots {
+            0 => {}
+            1 => at.write_slot(at.byte::<1>(), result as u32),
+            _ => at.write_pair(at.byte::<1>(), result),
+        },
+        Err(trap) => return Err(Trap { import, ..trap }),
     }
     if context.instance().is_stopped() { Err(Trap::new(TrapKind::Stopped, 0)) } else { Ok(()) }
+}
+
+#[cold]
+#[inline(never)]
+fn variadic_slots(context: &Context<'_>, signature: u16) -> u8 {
+    context.module().signature(signature).map_or(0, |signature| signature.param_slots())
 }
 
 /// The function behind an address, if it is one of this instance and of a signature that says the same as this one.

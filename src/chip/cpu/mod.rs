@@ -92,6 +92,8 @@ pub enum CpuStop {
     Idle,
     /// The chip reset itself.
     Reset(&'static str),
+    /// The core stands at an address of [`Cpu::set_breakpoints`] and will go on past it.
+    Breakpoint,
     /// Something that the emulator cannot carry on from.
     Fault(Fault),
 }
@@ -144,6 +146,10 @@ pub trait Cpu {
     fn profile_dispatches(&mut self);
     /// What [`Cpu::profile_dispatches`] found, in no order.
     fn dispatch_pairs(&self) -> Vec<DispatchPair>;
+    /// Stops at these addresses from now on, and at no others. They must be entries of functions or places returned to.
+    fn set_breakpoints(&mut self, addresses: &[u32]);
+    /// Instead of executing the function at whose entry the core stands, returns this word to its caller.
+    fn return_early(&mut self, value: u32);
     /// Runs until `deadline` or an earlier reason to stop.
     fn run(&mut self, deadline: Ticks) -> CpuStop;
 }

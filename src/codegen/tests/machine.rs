@@ -4,6 +4,7 @@ use espb_format::container::{Import, Module};
 use espb_format::verifier::verify;
 use espb_vm::atomic::{Atomic, perform};
 use espb_vm::{Context, Granule, Host, HostCall, HostFunction, Instance, Layout, Stacks, Thunks, Trap};
+use std::mem::MaybeUninit;
 use std::sync::Mutex;
 
 /// libatomic's functions, whose numbers are 100 + 16 × position + width.
@@ -72,7 +73,7 @@ pub fn run(bytes: &[u8]) -> (Vec<i64>, Result<u64, Trap>) {
     let module = Module::parse(place).expect("the container is well-formed");
     let module = verify(&module).expect("the verifier accepts what the translator makes");
     let layout = Layout::of(&module, 1 << 20).expect("a megabyte suffices");
-    let mut block = vec![Granule([0; 4]); layout.granules()];
+    let mut block = vec![MaybeUninit::new(Granule::ZERO); layout.granules()];
     let thunks = Thunks { first: 0x4200_1000, shift: 3, count: module.callback_count() as u16 };
     let host = Recorder::default();
     let instance =

@@ -261,18 +261,19 @@ pub fn settle(call: &Call<'_, '_>, checked: &Checked, result: Result<u64, Trap>)
         task.note_uses(checked.uses_before);
     }
     let result = result?;
+    // Handles and addresses are words; a native function leaves what it likes in the upper half.
+    let word = result as u32;
     match checked.result {
-        // The high half is what a native function of one result word left in the second result register.
-        ResultMeaning::Handle { kind, created: true, .. } if result as u32 != 0 => {
+        ResultMeaning::Handle { kind, created: true, .. } if word != 0 => {
             if kernel::heap::is_short() {
                 // What is left is the firmware's own: to the module memory is exhausted.
-                super::delete_object(kind, result as u32);
+                super::delete_object(kind, word);
                 return Ok(0);
             }
-            let added = call.running.objects().add(kind, result as u32);
+            let added = call.running.objects().add(kind, word);
             added.map_err(|_| Trap::new(TrapKind::Host, Failure::TooManyObjects as u32))?;
         }
-        ResultMeaning::Copied { extent, .. } if result as u32 != 0 => return copies::copy(call, result as u32, extent),
+        ResultMeaning::Copied { extent, .. } if word != 0 => return copies::copy(call, word, extent),
         _ => {}
     }
     Ok(result)

@@ -42,7 +42,7 @@ use espb_link::event::Refusal;
 use espb_vm::{Host, HostCall, HostFunction, Instance, Trap, TrapKind};
 
 use crate::{
-    instance::{Failure, Running, end, load::Refused},
+    instance::{Failure, Running, end, load::Refused, task::ModuleTask},
     kernel::{self, OutOfMemory},
     native_call,
 };
@@ -132,7 +132,8 @@ const GROUPS: [&[Registration]; 25] = [
 ];
 
 /// The code of each contract, in the contracts' order; `None` where this firmware has none.
-static ACTIONS: [Option<Action>; HOST_CONTRACTS.len()] = join();
+static ACTIONS: [Option<Action>; HOST_CONTRACTS.len()] = ACTIONS_OF_CONTRACTS;
+const ACTIONS_OF_CONTRACTS: [Option<Action>; HOST_CONTRACTS.len()] = join();
 
 const fn join() -> [Option<Action>; HOST_CONTRACTS.len()] {
     let mut actions = [None; HOST_CONTRACTS.len()];
@@ -206,11 +207,39 @@ impl Call<'_, '_> {
     /// Calls native code with these words.
     pub fn native(&self, function: native_call::Function, words: &[u32]) -> Result<u64, Trap> {
         // SAFETY: the words were checked against the function's contract, which says what is behind them.
-        unsafe { native_call::call(function, words) }.map_err(|assertion| {
-            self.running.note_assertion(assertion);
-            Trap::new(TrapKind::Host, Failure::KernelAssertion as u32 + assertion.line)
-        })
+        unsafe { call_native(self.running, self.vm, function, words) }
     }
+}
+
+/// Calls native code on behalf of an instance.
+///
+/// # Safety
+/// The words are arguments that the function can take.
+#[inline(always)]
+unsafe fn call_native(
+    running: &Running,
+    vm: &HostCall<'_>,
+    function: native_call::Function,
+    words: &[u32],
+) -> Result<u64, Trap> {
+    let missing = Trap::new(TrapKind::Host, Failure::Memory as u32);
+    let task = ModuleTask::of(vm.context()).ok_or(missing)?;
+    // SAFETY: as the caller promises; the context, and with it the state, is the current task's.
+    match unsafe { task.native_call().call(function, words) } {
+        Some(result) => Ok(result),
+        None => Err(refused_by_kernel(running, task)),
+    }
+}
+
+/// The trap for a call that the kernel's source asserts not to be made.
+#[cold]
+#[inline(never)]
+fn refused_by_kernel(running: &Running, task: &ModuleTask) -> Trap {
+    let Some(assertion) = task.native_call().take_assertion() else {
+        return Trap::new(TrapKind::Host, Failure::KernelAssertion as u32);
+    };
+    running.note_assertion(assertion);
+    Trap::new(TrapKind::Host, Failure::KernelAssertion as u32 + assertion.line)
 }
 
 /// A trap where the instance was stopped: for host functions to ask from time to time where their work can be long.
@@ -231,9 +260,27 @@ fn contract_at(function: HostFunction) -> Option<(&'static HostContract, Action)
 }
 
 fn find(name: &str) -> Option<HostFunction> {
-    let found = contract::find(HOST_CONTRACTS, name)?;
-    let index = HOST_CONTRACTS.iter().position(|contract| core::ptr::eq(contract, found))?;
+    let index = HOST_CONTRACTS.binary_search_by(|contract| contract.name.cmp(name)).ok()?;
     REGISTERED.get(index)?.then_some(HostFunction(index as u16))
+}
+
+/// The native functions whose arguments and results are mere values, and whether callbacks may call them. Their calls have nothing
+/// to check: they are the short way.
+static PLAIN: [Option<(native_call::Function, bool)>; HOST_CONTRACTS.len()] = plain();
+
+const fn plain() -> [Option<(native_call::Function, bool)>; HOST_CONTRACTS.len()] {
+    let mut plain = [None; HOST_CONTRACTS.len()];
+    let mut index = 0;
+    while index < plain.len() {
+        let contract = &HOST_CONTRACTS[index];
+        if let (Some(Action::Native(function)), true) =
+            (ACTIONS_OF_CONTRACTS[index], contract.immeta.is_empty() && contract.cbmeta.is_empty())
+        {
+            plain[index] = Some((function, contract.flags.contains(Flags::FROM_CALLBACK)));
+        }
+        index += 1;
+    }
+    plain
 }
 
 /// Compares every import with this firmware's contracts.
@@ -263,6 +310,28 @@ unsafe impl Host for Running {
     }
 
     fn call(&self, vm: &mut HostCall<'_>) -> Result<u64, Trap> {
+        if let (Some(Some((function, from_callback))), Some(task)) =
+            (PLAIN.get(usize::from(vm.function.0)), ModuleTask::of(vm.context()))
+            && (*from_callback || !task.is_firmware())
+        {
+            // SAFETY: values need no check; the context, and with it the state, is the current task's.
+            return match unsafe { task.native_call().call(*function, vm.arguments) } {
+                Some(result) => Ok(result),
+                None => Err(refused_by_kernel(self, task)),
+            };
+        }
+        self.call_checked(vm)
+    }
+
+    fn critical(&self, body: &mut dyn FnMut()) {
+        critical_section::with(|_| body());
+    }
+}
+
+impl Running {
+    /// A host call with everything that its contract demands.
+    #[inline(never)]
+    fn call_checked(&self, vm: &mut HostCall<'_>) -> Result<u64, Trap> {
         // The verifier has bound every import.
         let missing = Trap::new(TrapKind::Host, Failure::Memory as u32);
         let (contract, action) = contract_at(vm.function).ok_or(missing)?;
@@ -277,10 +346,6 @@ unsafe impl Host for Running {
             marshal::settle(&call, &checked, result)
         };
         if checked.is_transition() { end::undeletable(run) } else { run() }
-    }
-
-    fn critical(&self, body: &mut dyn FnMut()) {
-        critical_section::with(|_| body());
     }
 }
 

@@ -1,6 +1,6 @@
 //! Native code calls a function of the module: from a thunk into the current task's context.
 
-use espb_vm::{Trap, TrapKind, abi};
+use espb_vm::{Context, Trap, TrapKind, abi};
 
 use super::{Failure, Running, registry, task::ModuleTask};
 use crate::link;
@@ -26,17 +26,29 @@ pub unsafe fn run(index: u16, words: *const u32) -> u64 {
 }
 
 unsafe fn enter(running: &'static Running, index: u16, words: *const u32) -> Result<u64, Trap> {
-    let module = running.instance().module();
-    let signature = module
-        .callback(index)
-        .and_then(|function| module.function(function))
-        .and_then(|function| module.signature(function.signature))
-        .ok_or(Trap::new(TrapKind::Entry, index.into()))?;
+    let instance = running.instance();
+    let slots = usize::from(instance.callback_slots(index).ok_or(Trap::new(TrapKind::Entry, index.into()))?);
     let task = ModuleTask::current_or_new(running)?;
     let context = task.context().ok_or(Trap::new(TrapKind::Host, Failure::Memory as u32))?;
-    if task.is_firmware() && context.backtrace().next().is_none() {
+    if task.is_firmware() && context.is_idle() {
         context.set_budget(Some(FUEL));
     }
+    if slots <= abi::REGISTERS {
+        // All in registers: their words are the slots.
+        // SAFETY: the eight register words are there.
+        return context.call_callback(index, unsafe { core::slice::from_raw_parts(words, slots) });
+    }
+    // SAFETY: as this function's caller promises.
+    unsafe { enter_with_stack(context, index, words) }
+}
+
+/// The same where arguments lie on the caller's stack, with gaps perhaps.
+#[inline(never)]
+unsafe fn enter_with_stack(context: &Context<'static>, index: u16, words: *const u32) -> Result<u64, Trap> {
+    let module = context.instance().module();
+    let function = module.callback(index).and_then(|function| module.function(function));
+    let signature = function.and_then(|function| module.signature(function.signature));
+    let signature = signature.ok_or(Trap::new(TrapKind::Entry, index.into()))?;
     // SAFETY: the eight register words are there.
     let registers = unsafe { &*words.cast::<[u32; abi::REGISTERS]>() };
     let mut slots = [0; abi::MAX_STACK_WORDS];

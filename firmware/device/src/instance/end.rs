@@ -13,7 +13,7 @@ use critical_section::Mutex;
 use espb_format::contract::HandleKind;
 use espb_link::{InstanceId, event::MAX_INSTANCES};
 
-use super::{Running, deferred, load, objects, registry, task};
+use super::{Running, deferred, objects, registry, task};
 use crate::{console, host, kernel, kernel::ffi, link};
 
 /// What an instance used at most.
@@ -139,7 +139,7 @@ fn settle_timer_task() {
 pub(super) fn free(mut running: Box<Running>) {
     running.instance.take();
     // SAFETY: the block came from `load`, if there is one; the instance that borrowed it is gone.
-    unsafe { load::free_block(running.block.get()) };
+    unsafe { kernel::heap::free(running.block.get().cast()) };
     // The VM's instance was the last that read the module's bytes.
     drop(running.upload.take());
     let critical = running.critical.get();

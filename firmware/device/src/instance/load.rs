@@ -142,11 +142,11 @@ fn complete(running: &'static Running, module: Verified<'static>, thunks: Thunks
     Ok(())
 }
 
-/// How much memory the instance gets: half of what tasks and kernel objects leave, so that another instance finds room too, but
-/// what it needs at least if there is that much at all.
+/// How much memory the instance gets: what it may use of that which tasks and kernel objects leave; beside other instances, which
+/// may have taken all of that, what it needs at least.
 fn layout_of(module: &Module<'static>) -> Result<Layout, Refused> {
     let largest = kernel::heap::largest_free_block();
-    let share = largest.saturating_sub(RESERVE) / 2;
+    let share = largest.saturating_sub(RESERVE);
     match Layout::of(module, share) {
         Err(LoadError::Memory { needed, .. }) => {
             let all = largest.saturating_sub(LEAST_RESERVE);
@@ -159,25 +159,13 @@ fn layout_of(module: &Module<'static>) -> Result<Layout, Refused> {
     }
 }
 
-fn allocate(layout: &Layout) -> Result<*mut [Granule], Refused> {
+fn allocate(layout: &Layout) -> Result<*mut [MaybeUninit<Granule>], Refused> {
     let granules = layout.granules();
-    let block = kernel::heap::allocate_at_end(granules * size_of::<Granule>()).cast::<Granule>();
+    let block = kernel::heap::allocate_at_end(granules * size_of::<Granule>());
     if block.is_null() {
         return Err(Refused::new(Refusal::Memory, format_args!("the heap has no block of {} bytes", layout.block)));
     }
-    // SAFETY: the block has room for as many granules and the heap's alignment of 16, which is theirs.
-    unsafe { core::slice::from_raw_parts_mut(block.cast::<MaybeUninit<Granule>>(), granules) }
-        .fill(MaybeUninit::new(Granule::ZERO));
-    Ok(ptr::slice_from_raw_parts_mut(block, granules))
-}
-
-/// Frees an instance's block.
-///
-/// # Safety
-/// The block came from `allocate` and nobody uses it any more.
-pub(super) unsafe fn free_block(block: *mut [Granule]) {
-    // SAFETY: as the caller promises.
-    unsafe { kernel::heap::free(block.cast()) };
+    Ok(ptr::slice_from_raw_parts_mut(block.cast(), granules))
 }
 
 fn refusal(error: LoadError) -> Refused {

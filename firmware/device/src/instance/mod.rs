@@ -15,6 +15,7 @@ pub mod upload;
 use core::{
     cell::{Cell, OnceCell, RefCell},
     ffi::CStr,
+    mem::MaybeUninit,
     ptr,
 };
 
@@ -87,7 +88,7 @@ pub struct Running {
     source: Source,
     /// Set by `load`, before anybody else knows of this.
     instance: OnceCell<Instance<'static>>,
-    block: Cell<*mut [Granule]>,
+    block: Cell<*mut [MaybeUninit<Granule>]>,
     /// The module's bytes, if they lie in RAM.
     upload: Option<Upload>,
     /// Excludes the module's tasks from each other in its critical sections.

@@ -19,6 +19,7 @@ use super::{Failure, Running};
 use crate::{
     kernel::{self, ffi, tls},
     link,
+    native_call::{Assertion, Innermost},
 };
 
 /// Most states of tasks at once, of all instances together.
@@ -55,6 +56,7 @@ pub struct ModuleTask {
     handle: AtomicPtr<c_void>,
     /// Kernel objects that the task's present host call uses, so that nobody deletes them meanwhile; 0 for none.
     uses: [AtomicU32; 2],
+    native_call: Innermost,
 }
 
 type TaskList = heapless::Vec<NonNull<ModuleTask>, MAX_STATES>;
@@ -76,6 +78,7 @@ impl ModuleTask {
             work,
             handle: AtomicPtr::new(ptr::null_mut()),
             uses: [AtomicU32::new(0), AtomicU32::new(0)],
+            native_call: Innermost::default(),
         })
         .map_err(|_| no_memory())?;
         let mut shadow = alloc::vec::Vec::new();
@@ -83,7 +86,9 @@ impl ModuleTask {
         shadow.resize(words, 0);
         task.shadow = Box::into_raw(shadow.into_boxed_slice());
         // SAFETY: the block is freed in `drop`, after the context; nobody else has the pointer.
-        task.context = Some(Context::new(running.instance(), unsafe { &mut *task.shadow }, stacks, MAX_ENTRIES)?);
+        let context = Context::new(running.instance(), unsafe { &mut *task.shadow }, stacks, MAX_ENTRIES)?;
+        context.set_host_data(ptr::from_ref(&*task).cast());
+        task.context = Some(context);
         Ok(task)
     }
 
@@ -107,7 +112,21 @@ impl ModuleTask {
         Ok(unsafe { task.as_ref() })
     }
 
+    /// The state to which this context belongs.
+    #[inline(always)]
+    pub fn of(context: &Context<'_>) -> Option<&'static Self> {
+        // SAFETY: `new` left this pointer, or it is null; a context runs only while its task's state is listed.
+        unsafe { context.host_data().cast::<Self>().as_ref() }
+    }
+
+    /// Its native calls.
+    #[inline(always)]
+    pub fn native_call(&self) -> &Innermost {
+        &self.native_call
+    }
+
     /// Its execution context.
+    #[inline(always)]
     pub fn context(&self) -> Option<&Context<'static>> {
         self.context.as_ref()
     }
@@ -118,6 +137,7 @@ impl ModuleTask {
     }
 
     /// Whether the task is not the instance's own, so that the module must not delete or suspend it.
+    #[inline(always)]
     pub fn is_firmware(&self) -> bool {
         matches!(self.work, Work::Callbacks)
     }
@@ -331,6 +351,16 @@ pub fn native_stack_spare() -> Option<u32> {
 pub fn native_stack_spare_of(handle: ffi::TaskHandle) -> u32 {
     // SAFETY: the handle is of a living task of the module: its state is still listed.
     unsafe { ffi::uxTaskGetStackHighWaterMark(handle) * size_of::<u32>() as u32 }
+}
+
+/// Returns out of the current task's native call if there is one; else comes back.
+pub fn abandon_native_call(assertion: Assertion) {
+    // The innermost of all instances whose code the task runs lies deepest in its stack.
+    let states = chain(tls::get(tls::MODULE_TASK).cast());
+    let calls = states.filter_map(|state| Some((state.native_call.depth()?, state)));
+    if let Some((_, state)) = calls.min_by_key(|(depth, _)| *depth) {
+        state.native_call.abandon(assertion);
+    }
 }
 
 /// Frees the states of a task that was just deleted.

@@ -3,7 +3,7 @@
 
 use core::ffi::{CStr, c_char, c_void};
 
-use crate::native_call::Assertion;
+use crate::{instance::task, kernel, native_call::Assertion};
 
 /// The idle task sleeps until the next interrupt.
 #[unsafe(no_mangle)]
@@ -25,6 +25,8 @@ extern "C" fn vApplicationStackOverflowHook(_task: *mut c_void, name: *const c_c
 extern "C" fn espb_kernel_assert_failed(file: *const c_char, line: i32) -> ! {
     // SAFETY: the kernel passes __FILE_NAME__, a constant.
     let file: &'static CStr = unsafe { CStr::from_ptr(file) };
-    crate::native_call::abandon(Assertion { file, line: line as u32 });
+    if kernel::scheduler_started() && !kernel::in_interrupt() {
+        task::abandon_native_call(Assertion { file, line: line as u32 });
+    }
     panic!("FreeRTOS assertion failed at {file:?}:{line}");
 }

@@ -1,4 +1,4 @@
-//! The current task's thread-local pointers. Index 0 is kept for module tasks, index 1 for native calls.
+//! Thread-local pointers of tasks. Index 0 is kept for tasks that run module code.
 //! The kernel frees nothing behind these pointers.
 
 use core::{ffi::c_void, ptr};
@@ -7,8 +7,6 @@ use super::ffi;
 
 /// State of a task that runs module code (`instance::task`).
 pub const MODULE_TASK: i32 = 0;
-/// The innermost native call in progress (`native_call`).
-pub const NATIVE_CALL: i32 = 1;
 
 /// How often the task has suspended its module's other tasks, and the priority to go back to (`host::task`).
 pub const SUSPENSION: i32 = 2;
@@ -31,13 +29,6 @@ pub fn get(index: i32) -> *mut c_void {
 pub fn get_of(task: ffi::TaskHandle, index: i32) -> *mut c_void {
     // SAFETY: the caller names a living task; the index is one of the constants above.
     unsafe { ffi::pvTaskGetThreadLocalStoragePointer(task, index) }
-}
-
-/// Sets the current task's pointer and gives the one before.
-pub fn replace(index: i32, value: *mut c_void) -> *mut c_void {
-    let before = get(index);
-    set(ptr::null_mut(), index, value);
-    before
 }
 
 /// Sets a pointer of `task`, null for the current one.

@@ -3,6 +3,7 @@
 use espb_format::container::Module;
 use espb_format::verifier::verify;
 use espb_vm::{Context, Granule, Instance, Layout, LoadError, Stacks, Thunks, TrapKind};
+use std::mem::MaybeUninit;
 
 use crate::common::{ModuleBuilder, TestHost, with_instance};
 
@@ -54,7 +55,7 @@ fn loading_names_what_is_missing() {
     let bytes = nothing().import("known", ":").import("unknown", ":").callback(0).callback(0).finish();
     let module = verify(&Module::parse(&bytes).expect("correct")).expect("correct");
     let layout = Layout::of(&module, 1 << 20).expect("room");
-    let mut block = vec![Granule::ZERO; layout.granules()];
+    let mut block = vec![MaybeUninit::new(Granule::ZERO); layout.granules()];
     let enough = Thunks { first: 0x4200_0000, shift: 3, count: 2 };
     assert_eq!(Instance::new(module, &mut block, enough, &host).err(), Some(LoadError::Import(1)));
     let few = Thunks { count: 1, ..enough };

@@ -6,6 +6,7 @@
 use unicorn_engine::{Arch, ControlType, MemType, Mode, Prot, RegisterRISCV, TlbEntry, TlbType, Unicorn, uc_ctl};
 
 use super::block::{self, Cost};
+use super::breakpoints::Breakpoints;
 use super::csr::{CsrAccess, CustomCsrs, Source};
 use super::{Bus, MSTATUS_MIE, RiscV, Shared, cause};
 
@@ -76,6 +77,7 @@ impl<B: Bus> RiscV<B> {
             csrs: CustomCsrs::default(),
             costs: CostTable::new(),
             block: (0, Cost::default()),
+            breakpoints: Breakpoints::default(),
         };
         let fail = |step: &'static str| move |error| format!("the emulator's engine failed at {step} ({error:?})");
         let mut uc =
@@ -116,8 +118,9 @@ fn set_translation_buffer<B: Bus>(uc: &Unicorn<'static, Shared<B>>) -> Result<()
 
 /// The one block hook: charges the block, or stops before it.
 fn begin_block<B: Bus>(uc: &mut Unicorn<'_, Shared<B>>, address: u32, size: u32) {
-    let shared = uc.get_data_mut();
-    if shared.now >= shared.stop_at || (shared.line_pending && interrupts_enabled(uc)) {
+    let shared = uc.get_data();
+    let due = shared.now >= shared.stop_at || (shared.line_pending && interrupts_enabled(uc));
+    if due || uc.get_data_mut().breakpoints.stop_at(address) {
         uc.get_data_mut().stopped = true;
         // Stops before the block's first instruction; the same block begins again on resume.
         let _ = uc.emu_stop();

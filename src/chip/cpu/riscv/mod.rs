@@ -4,6 +4,7 @@
 //! instruction limit and memory hooks are not used: they are slow or not deterministic. No peripheral is known here.
 
 mod block;
+mod breakpoints;
 mod csr;
 mod effective;
 mod engine;
@@ -15,6 +16,7 @@ use unicorn_engine::{RegisterRISCV, Unicorn, uc_error};
 
 use super::{Bus, Cpu, CpuStop, DispatchPair, Fault, NEVER, Request, Ticks, Unmodelled};
 use block::Cost;
+use breakpoints::Breakpoints;
 use csr::{Counts, CustomCsrs};
 use effective::Access;
 use profile::Profile;
@@ -71,6 +73,7 @@ struct Shared<B> {
     costs: engine::CostTable,
     /// The block begun last: its address and what was charged for it.
     block: (u32, Cost),
+    breakpoints: Breakpoints,
 }
 
 impl<B: Bus> Shared<B> {
@@ -220,6 +223,10 @@ impl<B: Bus> RiscV<B> {
                 }
                 other => self.raise(other, epc, 0, "an exception"),
             };
+        }
+        let pc = self.pc;
+        if self.shared_mut().breakpoints.take_reached(pc) {
+            return Some(CpuStop::Breakpoint);
         }
         if self.shared().stopped {
             return None;
@@ -379,6 +386,15 @@ impl<B: Bus> Cpu for RiscV<B> {
 
     fn dispatch_pairs(&self) -> Vec<DispatchPair> {
         self.shared().profile.as_ref().map(Profile::pairs).unwrap_or_default()
+    }
+
+    fn set_breakpoints(&mut self, addresses: &[u32]) {
+        self.shared_mut().breakpoints.set(addresses);
+    }
+
+    fn return_early(&mut self, value: u32) {
+        self.pc = self.register(1);
+        self.set_control(RegisterRISCV::X10, value);
     }
 
     fn run(&mut self, deadline: Ticks) -> CpuStop {

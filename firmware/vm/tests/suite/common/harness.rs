@@ -1,5 +1,6 @@
 //! Loading and running the modules of a test.
 
+use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use espb_format::container::{Import, Module};
@@ -64,7 +65,7 @@ pub fn load<R>(bytes: &[u8], host: &TestHost, test: impl FnOnce(&Instance<'_>) -
     let module = verify(&module)?;
     let layout = Layout::of(&module, 1 << 20).expect("a megabyte suffices");
     // What was there before must not show.
-    let mut block = vec![Granule([0xa5a5_a5a5; 4]); layout.granules()];
+    let mut block = vec![MaybeUninit::new(Granule([0xa5a5_a5a5; 4])); layout.granules()];
     let thunks = Thunks { first: 0x4200_1000, shift: 3, count: module.callback_count() as u16 };
     let instance = Instance::new(module, &mut block, thunks, host)
         .unwrap_or_else(|error| panic!("the test's module does not load: {error}"));
