@@ -68,7 +68,8 @@ pub(super) fn normalise(module: &mut Module<'_>, roots: &[String]) -> Result<(),
         // A function that calls itself so becomes a loop.
         function_passes.push("tailcallelim");
     }
-    if !unoptimised && compiled_for_speed(module) {
+    // instcombine would make intrinsics of integers that are too wide for them to be lowered.
+    if !unoptimised && !module.contains_wide_integers() && compiled_for_speed(module) {
         // A function that calls itself rarely turns its loops often.
         module.add_attribute_to_recursive_functions(FOR_SIZE[0]);
         function_passes.push(SPEED);
