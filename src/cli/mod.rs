@@ -2,12 +2,18 @@
 
 mod build;
 mod completions;
+mod connect;
 mod exit;
 mod explain;
 mod files;
+mod flash;
+mod image;
 mod inspect;
+mod key;
+mod progress;
 mod report;
 mod run;
+mod sign;
 mod size;
 mod stats;
 mod verify;
@@ -36,6 +42,9 @@ enum Command {
     Run(run::RunArgs),
     Inspect(inspect::InspectArgs),
     Verify(verify::VerifyArgs),
+    Flash(flash::FlashArgs),
+    Image(image::ImageArgs),
+    Sign(sign::SignArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -59,6 +68,9 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args, reporter),
         Command::Inspect(args) => inspect::run(args, reporter),
         Command::Verify(args) => verify::run(args, reporter),
+        Command::Flash(args) => flash::run(args, reporter),
+        Command::Image(args) => image::run(args, reporter),
+        Command::Sign(args) => sign::run(args, reporter),
         Command::Completions(args) => completions::run(args, reporter),
     };
     exit.into()

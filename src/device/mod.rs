@@ -5,6 +5,8 @@
 #[cfg(feature = "emulate")]
 pub mod emulated;
 pub mod firmware;
+pub mod flashing;
+pub mod port;
 pub mod session;
 pub mod transport;
 pub mod trap;

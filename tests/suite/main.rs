@@ -1,9 +1,11 @@
 //! The end-to-end tests of the `espb` binary, one module a topic. They see what a user sees: files, stdout, stderr, exit codes.
 
 mod bad_input;
+mod bootloader;
 mod compile;
 mod docs;
 mod fixtures;
+mod flash;
 mod headers;
 mod hostile;
 mod inference;

@@ -22,7 +22,7 @@ use crate::{
     heartbeat,
     instance::{Running, end, load},
     kernel::{self, OutOfMemory, ffi},
-    report,
+    key, report,
 };
 
 /// Chip name as the host knows it.
@@ -96,7 +96,7 @@ struct Device {
 }
 
 extern "C" fn body(_: *mut c_void) {
-    let mut device = Device { boot_instructions: counters::instructions(), store: Store::open(DeviceFlash::open(), None) };
+    let mut device = Device { boot_instructions: counters::instructions(), store: Store::open(DeviceFlash::open(), key::public_key()) };
     // A flash that cannot be written leaves the trial as it is; it will not be run again either.
     let _ = device.store.settle();
     device.say_hello();

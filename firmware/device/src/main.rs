@@ -12,6 +12,7 @@ mod heartbeat;
 mod host;
 mod instance;
 mod kernel;
+mod key;
 mod link;
 mod native_call;
 mod panic;
