@@ -91,8 +91,10 @@ fuzz-build: setup firmware ## N damaged inputs for the translator (N=10000): non
 infer-score: fixtures ## how well contracts are inferred without hints, on every function that a fixture calls
 	cargo test --quiet --release --package espb --test infer_score
 
-bench: setup build fixtures ## the figures that the README states (ESPB_BLESS=1 writes them there)
+bench: setup build fixtures corpus ## the figures that the README states (ESPB_BLESS=1 writes them there), and the kernels' speed
 	cargo bench --quiet --bench figures
+	@mkdir -p build/bench
+	cargo test --quiet --release --test conformance -- --kernels --json build/bench/kernels.json
 
 bench-build: build corpus ## how long espb build takes and how much memory, over programs of growing size
 	cargo bench --quiet --bench translation

@@ -6,6 +6,7 @@
 pub mod chip;
 pub mod cli;
 pub mod codegen;
+pub mod compile;
 pub mod contracts;
 pub mod device;
 pub mod diagnostic;

@@ -12,12 +12,13 @@ use std::ops::Range;
 use std::time::Instant;
 
 use cpu::riscv::RiscV;
-use cpu::{Bus, Cpu, CpuStop, Ticks};
+use cpu::{Bus, Cpu, CpuStop, DispatchPair, Ticks};
 use soc::esp32c3::regions::{self, FLASH_BACKING, FLASH_SIZES, Region};
 use soc::esp32c3::{Esp32c3, TICKS_PER_SECOND};
 
 pub use cpu::Fault;
 pub use soc::esp32c3::Sent;
+pub use soc::esp32c3::pads::{Board, Level, Pin, PinLevel};
 
 /// Virtual time between two looks at the wall clock: a few milliseconds of host time at most, yet thousands of times what a
 /// look costs.
@@ -48,12 +49,14 @@ impl From<String> for ChipError {
 pub struct MachineOptions {
     /// The factory address in eFuse.
     pub mac: [u8; 6],
+    /// What is connected to the pins.
+    pub board: Board,
 }
 
 impl Default for MachineOptions {
     /// A locally administered address, so that it is nobody's.
     fn default() -> Self {
-        Self { mac: [0x02, 0x00, 0x00, 0xe5, 0x9b, 0x01] }
+        Self { mac: [0x02, 0x00, 0x00, 0xe5, 0x9b, 0x01], board: Board::default() }
     }
 }
 
@@ -108,7 +111,7 @@ impl Machine {
         flash.resize(size, 0xff);
         let application = boot::find_application(&flash)?;
         let rom = rom::Rom::esp32c3()?;
-        let mut cpu = RiscV::new(Esp32c3::new(flash.clone(), options.mac))?;
+        let mut cpu = RiscV::new(Esp32c3::new(flash.clone(), options.mac, &options.board))?;
         for Region { base, size } in [regions::ROM, regions::SRAM0, regions::SRAM1, regions::RTC_FAST] {
             cpu.map_memory(base, size)?;
         }
@@ -171,6 +174,16 @@ impl Machine {
         self.cpu.dispatches()
     }
 
+    /// Tells apart, from now on, where the jumps of [`Machine::count_dispatches`] lead.
+    pub fn profile_dispatches(&mut self) {
+        self.cpu.profile_dispatches();
+    }
+
+    /// What [`Machine::profile_dispatches`] found, in no order.
+    pub fn dispatch_pairs(&self) -> Vec<DispatchPair> {
+        self.cpu.dispatch_pairs()
+    }
+
     /// What UART0 has sent since the last call, with the moment each byte was complete.
     pub fn take_uart_output(&mut self) -> Vec<Sent> {
         let now = self.now();
@@ -181,6 +194,18 @@ impl Machine {
     pub fn send_uart_input(&mut self, bytes: &[u8]) {
         let now = self.now();
         self.cpu.bus_mut().send_uart_input(now, bytes);
+    }
+
+    /// Records the pins' levels from now on, for [`Machine::take_pin_levels`].
+    pub fn record_pins(&mut self) {
+        let now = self.now();
+        self.cpu.bus_mut().record_pads(now);
+    }
+
+    /// What the pins were at when recording began, then each change since the last call, in order.
+    pub fn take_pin_levels(&mut self) -> Vec<PinLevel> {
+        let now = self.now();
+        self.cpu.bus_mut().take_pad_edges(now)
     }
 
     /// The flash chip's present contents.

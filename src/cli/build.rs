@@ -14,7 +14,7 @@ use super::report::Reporter;
 use super::size::ByteSize;
 use crate::codegen;
 use crate::contracts::Explanation;
-use crate::diagnostic::{Diagnostic, Place};
+use crate::diagnostic::Diagnostic;
 use crate::translate::{self, Input, Options};
 
 /// Translate LLVM IR (.ll, .bc) to a module
@@ -162,14 +162,8 @@ pub fn run(args: &BuildArgs, reporter: Reporter) -> Exit {
 }
 
 fn build(args: &BuildArgs, reporter: Reporter) -> Result<Built, Vec<Diagnostic>> {
-    if let Some(input) = args.inputs.iter().find(|input| same_file(input, &args.output)) {
-        let place = Place::File(input.display().to_string());
-        return Err(vec![Diagnostic::error(
-            "espb::build::overwrite",
-            "the output would overwrite this input",
-            place,
-            "name another file with -o",
-        )]);
+    for input in &args.inputs {
+        files::keep_input(input, &args.output).map_err(|error| vec![error])?;
     }
     let (outcome, explanations) = args.options.translate_explained(&args.inputs);
     let show = args.explain && (outcome.is_ok() || !explanations.is_empty());
@@ -185,10 +179,6 @@ fn build(args: &BuildArgs, reporter: Reporter) -> Result<Built, Vec<Diagnostic>>
         files::write(depfile, rule.as_bytes()).map_err(|error| vec![error])?;
     }
     Ok(built)
-}
-
-fn same_file(one: &Path, other: &Path) -> bool {
-    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
 /// A make rule without recipe, and an empty rule for each prerequisite so that a deleted one is no error.

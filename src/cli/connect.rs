@@ -22,7 +22,9 @@ impl FromStr for ChipChoice {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "auto" => Ok(Self(None)),
-            name => name.parse().map(|chip| Self(Some(chip))).map_err(|error: espb_image::UnknownChip| error.to_string()),
+            name => {
+                name.parse().map(|chip| Self(Some(chip))).map_err(|error: espb_image::UnknownChip| error.to_string())
+            }
         }
     }
 }
@@ -48,7 +50,8 @@ impl PortArgs {
         if let Some(name) = self.port.clone().or_else(|| env::var("ESPFLASH_PORT").ok()) {
             return Ok(name);
         }
-        let may_ask = !self.non_interactive && !reporter.is_json() && io::stdin().is_terminal() && io::stderr().is_terminal();
+        let may_ask =
+            !self.non_interactive && !reporter.is_json() && io::stdin().is_terminal() && io::stderr().is_terminal();
         if may_ask { port::choose(Some(&mut ask)) } else { port::choose(None) }
     }
 

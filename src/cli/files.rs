@@ -39,6 +39,19 @@ pub fn write(path: &Path, contents: &[u8]) -> Result<(), Diagnostic> {
     })
 }
 
+/// Refuses an output that is the input.
+pub fn keep_input(input: &Path, output: &Path) -> Result<(), Diagnostic> {
+    match (input.canonicalize(), output.canonicalize()) {
+        (Ok(input_file), Ok(output_file)) if input_file == output_file => Err(Diagnostic::error(
+            "espb::build::overwrite",
+            "the output would overwrite this input",
+            Place::File(input.display().to_string()),
+            "name another file with -o",
+        )),
+        _ => Ok(()),
+    }
+}
+
 #[cfg(unix)]
 fn readable_by_others(file: &fs::File) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;

@@ -1,6 +1,7 @@
 //! `espb flash`: firmware and module onto a chip, through its serial bootloader.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use espb_image::{FlashImage, Segment};
@@ -10,10 +11,16 @@ use super::connect::{ChipChoice, PortArgs, diagnostic};
 use super::exit::Exit;
 use super::files;
 use super::image::{FirmwareArgs, ModuleArgs, ModuleFile, refused};
+use super::monitor;
 use super::progress::Bar;
 use super::report::Reporter;
+use super::size::parse_duration;
+use crate::device::dialogue::Trouble;
 use crate::device::flashing::{Bootloader, ConnectOptions};
-use crate::diagnostic::Diagnostic;
+use crate::device::port::DEFAULT_BAUD;
+use crate::device::stream::{Line, StreamTransport};
+use crate::device::transport::Transport;
+use crate::diagnostic::{Diagnostic, Place};
 
 /// Write the firmware, and a module if one is named, to a chip's flash; modules in other slots stay
 #[derive(Debug, Args)]
@@ -45,6 +52,12 @@ pub struct FlashArgs {
     /// Show the console afterwards, as `espb monitor` does
     #[arg(short, long)]
     monitor: bool,
+    /// With --monitor: end successfully when this text has appeared
+    #[arg(long, value_name = "TEXT", requires = "monitor")]
+    expect: Option<String>,
+    /// With --monitor: end after this wall-clock time
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, requires = "monitor")]
+    timeout: Option<Duration>,
 }
 
 /// What is to be written, read before a device is touched.
@@ -63,7 +76,7 @@ pub fn run(args: &FlashArgs, reporter: Reporter) -> Exit {
         }
     };
     match flash(args, source, reporter) {
-        Ok(()) => Exit::Success,
+        Ok(exit) => exit,
         Err(error) => {
             reporter.diagnostic(&error);
             Exit::Device
@@ -83,7 +96,7 @@ fn read(args: &FlashArgs) -> Result<Source, Diagnostic> {
     Ok(Source { module, image })
 }
 
-fn flash(args: &FlashArgs, source: Source, reporter: Reporter) -> Result<(), Diagnostic> {
+fn flash(args: &FlashArgs, source: Source, reporter: Reporter) -> Result<Exit, Diagnostic> {
     let device = |error: crate::device::transport::DeviceError| diagnostic(&error);
     let (name, port) = args.port.open(reporter).map_err(device)?;
     let baud = args.port.baud().map_err(device)?;
@@ -112,7 +125,8 @@ fn flash(args: &FlashArgs, source: Source, reporter: Reporter) -> Result<(), Dia
         segments.extend(pieces);
     }
     let written = bootloader.write(&segments, &mut Bar::new(reporter)).map_err(device)?;
-    let sum = |skipped| written.iter().filter(|piece| piece.skipped == skipped).map(|piece| piece.length).sum::<usize>();
+    let sum =
+        |skipped| written.iter().filter(|piece| piece.skipped == skipped).map(|piece| piece.length).sum::<usize>();
     if reporter.is_json() {
         reporter.object(&json!({
             "reason": "flashed", "port": name, "chip": chip.name(), "slot": slot,
@@ -121,5 +135,18 @@ fn flash(args: &FlashArgs, source: Source, reporter: Reporter) -> Result<(), Dia
     } else {
         reporter.talk(&format!("{} bytes written, {} were there already", sum(false), sum(true)));
     }
-    Ok(())
+    if !args.monitor {
+        return Ok(Exit::Success);
+    }
+    let line: Box<dyn Line> = Box::new(Box::new(bootloader.into_port()) as Box<dyn serialport::SerialPort>);
+    let mut transport = StreamTransport::over(&name, line, args.timeout).map_err(device)?;
+    transport.set_speed(DEFAULT_BAUD).map_err(device)?;
+    monitor::watch(&mut transport, source.module.as_ref(), args.expect.as_deref(), chip, reporter).map_err(|trouble| {
+        let message = match trouble {
+            Trouble::Device(error) => return diagnostic(&error),
+            Trouble::Refused(refused) => refused.reason,
+            Trouble::Timeout => "the time limit was reached".into(),
+        };
+        Diagnostic::error("espb::monitor::failed", message, Place::None, "see `espb monitor --help`")
+    })
 }

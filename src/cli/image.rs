@@ -93,7 +93,12 @@ impl FirmwareArgs {
     pub fn image(&self, chip: Chip) -> Result<FlashImage, Diagnostic> {
         let missing = || {
             let message = format!("this espb carries no firmware for {chip}");
-            Diagnostic::error("espb::image::no_firmware", message, Place::None, "run `make firmware`, then build espb again")
+            Diagnostic::error(
+                "espb::image::no_firmware",
+                message,
+                Place::None,
+                "run `make firmware`, then build espb again",
+            )
         };
         let firmware = firmware::of(chip).ok_or_else(missing)?;
         match self.key()? {
@@ -107,7 +112,12 @@ impl FirmwareArgs {
 /// An image that could not be made.
 pub fn refused(error: &ImageError, module: Option<&Path>) -> Diagnostic {
     let place = module.map_or(Place::None, |module| Place::File(module.display().to_string()));
-    Diagnostic::error("espb::image::refused", error.to_string(), place, "see `espb inspect` for a module's size and sections")
+    Diagnostic::error(
+        "espb::image::refused",
+        error.to_string(),
+        place,
+        "see `espb inspect` for a module's size and sections",
+    )
 }
 
 /// Runs the command.
@@ -133,7 +143,9 @@ fn write(args: &ImageArgs, reporter: Reporter) -> Result<(), Diagnostic> {
     files::write(&args.output, &bytes)?;
     if reporter.is_json() {
         let file = args.output.display().to_string();
-        reporter.object(&json!({ "reason": "image", "file": file, "bytes": bytes.len(), "chip": args.chip.name(), "slot": slot }));
+        reporter.object(
+            &json!({ "reason": "image", "file": file, "bytes": bytes.len(), "chip": args.chip.name(), "slot": slot }),
+        );
     }
     Ok(())
 }

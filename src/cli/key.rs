@@ -14,7 +14,12 @@ fn text(path: &Path) -> Result<String, Diagnostic> {
 }
 
 fn bad(path: &Path, what: &str, help: &str) -> Diagnostic {
-    Diagnostic::error("espb::key::unreadable", format!("this is no {what}"), Place::File(path.display().to_string()), help)
+    Diagnostic::error(
+        "espb::key::unreadable",
+        format!("this is no {what}"),
+        Place::File(path.display().to_string()),
+        help,
+    )
 }
 
 /// A public key; a private key's file does as well.

@@ -1,8 +1,15 @@
 //! The command line: one file a command. Nothing outside this folder prints.
 
+#[cfg(feature = "emulate")]
+mod board;
 mod build;
+mod cc;
 mod completions;
 mod connect;
+mod console;
+mod counters;
+#[cfg(feature = "emulate")]
+mod emulate;
 mod exit;
 mod explain;
 mod files;
@@ -10,13 +17,24 @@ mod flash;
 mod image;
 mod inspect;
 mod key;
+mod link;
+mod list;
+mod man;
+mod monitor;
+#[cfg(feature = "emulate")]
+mod profile;
 mod progress;
+mod push;
+mod remove;
 mod report;
 mod run;
 mod sign;
 mod size;
+mod start;
 mod stats;
+mod stop;
 mod verify;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -38,6 +56,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Cc(cc::CcArgs),
     Build(build::BuildArgs),
     Run(run::RunArgs),
     Inspect(inspect::InspectArgs),
@@ -45,7 +64,19 @@ enum Command {
     Flash(flash::FlashArgs),
     Image(image::ImageArgs),
     Sign(sign::SignArgs),
+    Push(push::PushArgs),
+    List(list::ListArgs),
+    Start(start::StartArgs),
+    Stop(stop::StopArgs),
+    Stats(counters::StatsArgs),
+    Remove(remove::RemoveArgs),
+    Monitor(monitor::MonitorArgs),
+    Watch(watch::WatchArgs),
+    #[cfg(feature = "emulate")]
+    Emulate(emulate::EmulateArgs),
     Completions(completions::CompletionsArgs),
+    #[command(hide = true)]
+    Man(man::ManArgs),
 }
 
 /// The `espb` program: parses the command line and runs the command.
@@ -53,7 +84,7 @@ pub fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == crate::ir::STAGE_COMMAND) {
         return crate::ir::run_stage();
     }
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(cc::depfile_options(std::env::args_os())) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version come this way too; they are no errors.
@@ -64,6 +95,7 @@ pub fn main() -> ExitCode {
     };
     let reporter = Reporter::new(cli.message_format);
     let exit = match &cli.command {
+        Command::Cc(args) => cc::run(args, reporter),
         Command::Build(args) => build::run(args, reporter),
         Command::Run(args) => run::run(args, reporter),
         Command::Inspect(args) => inspect::run(args, reporter),
@@ -71,7 +103,18 @@ pub fn main() -> ExitCode {
         Command::Flash(args) => flash::run(args, reporter),
         Command::Image(args) => image::run(args, reporter),
         Command::Sign(args) => sign::run(args, reporter),
+        Command::Push(args) => push::run(args, reporter),
+        Command::List(args) => list::run(args, reporter),
+        Command::Start(args) => start::run(args, reporter),
+        Command::Stop(args) => stop::run(args, reporter),
+        Command::Stats(args) => counters::run(args, reporter),
+        Command::Remove(args) => remove::run(args, reporter),
+        Command::Monitor(args) => monitor::run(args, reporter),
+        Command::Watch(args) => watch::run(args, reporter),
+        #[cfg(feature = "emulate")]
+        Command::Emulate(args) => emulate::run(args, reporter),
         Command::Completions(args) => completions::run(args, reporter),
+        Command::Man(args) => man::run(args, reporter),
     };
     exit.into()
 }

@@ -54,6 +54,11 @@ impl Reporter {
         }
     }
 
+    /// Passes on what another program said, on stderr.
+    pub fn relay(self, messages: &[u8]) {
+        let _ = io::stderr().write_all(messages);
+    }
+
     /// Prints each diagnostic.
     pub fn diagnostics(self, diagnostics: &[Diagnostic]) {
         for diagnostic in diagnostics {
@@ -66,14 +71,18 @@ impl Reporter {
         if self.is_json() {
             return self.object(&as_json(diagnostic));
         }
-        let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+        let theme = if colour() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
         let mut text = String::new();
         let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_width(100);
         if handler.render_report(&mut text, &Rendered::new(diagnostic)).is_ok() {
             let _ = write!(io::stderr(), "{}", text.trim_start_matches('\n'));
         }
     }
+}
+
+/// Whether stderr takes colours.
+pub fn colour() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// The JSON form: `reason`, `severity`, `code`, `message`, `help` and, where known, `file`, `line`, `column`, `offset`, `function`.

@@ -7,16 +7,24 @@ use clap::Args;
 use espb_format::container::Module;
 use espb_image::Chip;
 use espb_link::event::{Refusal, Value};
+use espb_slots::Seal;
 use serde_json::json;
 
 use super::build::TranslateArgs;
+use super::console::Console;
 use super::exit::Exit;
 use super::files;
+#[cfg(feature = "emulate")]
+use super::profile;
 use super::report::Reporter;
 use super::size::parse_duration;
 use super::stats;
 use super::verify::verify;
-use crate::device::session::{self, End, Outcome, Plan, PlannedArgument, RefusedStart};
+use crate::device::client::RefusedRequest;
+#[cfg(feature = "emulate")]
+use crate::device::emulated::{Count, EmulatedDevice};
+use crate::device::session::{self, Companion, End, Outcome, Plan, PlannedArgument};
+use crate::device::stream::StreamTransport;
 use crate::device::transport::{DeviceError, Transport};
 use crate::device::trap;
 use crate::diagnostic::{Diagnostic, Place};
@@ -32,9 +40,15 @@ pub struct RunArgs {
     /// Arguments of the entry, or of the function named by --call; behind `--` they may begin with a hyphen
     #[arg(value_name = "ARG", allow_negative_numbers = true)]
     arguments: Vec<String>,
+    /// Run it in the RAM of the device behind this serial port, socket or tcp:HOST:PORT
+    #[arg(long, value_name = "PORT", conflicts_with = "emulate")]
+    port: Option<String>,
     /// The chip to emulate
     #[arg(long, value_name = "CHIP", default_value = "esp32c3")]
     emulate: Chip,
+    /// Run this module beside FILE: loaded into RAM and started first. May be given several times
+    #[arg(long, value_name = "OTHER")]
+    with: Vec<PathBuf>,
     /// End successfully at this virtual time since reset, e.g. 5s
     #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
     until: Option<Duration>,
@@ -50,84 +64,153 @@ pub struct RunArgs {
     /// Report instructions, virtual time and memory used
     #[arg(long)]
     stats: bool,
+    #[cfg(feature = "emulate")]
+    #[command(flatten)]
+    board: super::board::BoardArgs,
+    /// Report the opcodes that were executed, and what they cost
+    #[cfg(feature = "emulate")]
+    #[arg(long)]
+    profile: bool,
     #[command(flatten)]
     translation: TranslateArgs,
 }
 
 /// Runs the command.
 pub fn run(args: &RunArgs, reporter: Reporter) -> Exit {
-    let file = args.file.display().to_string();
-    let bytes = match load(args, reporter) {
-        Ok(bytes) => bytes,
-        Err(diagnostics) => {
-            reporter.diagnostics(&diagnostics);
-            return Exit::Input;
-        }
+    let files: Vec<&Path> = std::iter::once(&args.file).chain(&args.with).map(PathBuf::as_path).collect();
+    let loaded: Result<Vec<_>, Exit> = files.iter().map(|file| load(args, file, reporter)).collect();
+    let modules = match loaded {
+        Ok(modules) => modules,
+        Err(exit) => return exit,
     };
-    let module = match verify(&file, &bytes) {
-        Ok(module) => module,
+    let parsed: Result<Vec<_>, Diagnostic> = files
+        .iter()
+        .zip(&modules)
+        .map(|(file, bytes)| verify(&file.display().to_string(), Seal::split(bytes).0))
+        .collect();
+    let parsed = match parsed {
+        Ok(parsed) => parsed,
         Err(diagnostic) => {
             reporter.diagnostic(&diagnostic);
             return Exit::Input;
         }
     };
-    let mut device = match boot(args, &bytes) {
-        Ok(device) => device,
-        Err(error) => return fail(reporter, &error),
+    // There is one more than those of --with.
+    let (Some((bytes, others)), Some((module, other_modules))) = (modules.split_first(), parsed.split_first()) else {
+        return Exit::Input;
     };
-    let mut console = Console { reporter, line: Vec::new() };
-    let outcome = session::run(device.as_mut(), &plan(args), &mut |text| console.write(text));
+    let mut device = match device(args, bytes) {
+        Ok(device) => device,
+        Err(diagnostic) => {
+            reporter.diagnostic(&diagnostic);
+            return if diagnostic.code == DEVICE { Exit::Device } else { Exit::Input };
+        }
+    };
+    let mut console = Console::new(reporter);
+    let outcome = session::run(device.as_mut(), &plan(args, bytes, others), &mut |text| console.write(text));
     console.finish();
-    match outcome {
-        Ok(outcome) => finish(args, reporter, &module, &file, &outcome),
+    #[cfg(feature = "emulate")]
+    if let Some(profile) = device.profile() {
+        profile::show(reporter, &profile);
+    }
+    match outcome.and_then(|outcome| device.finish().map(|()| outcome)) {
+        Ok(outcome) => {
+            for (index, end) in &outcome.companions {
+                if let (End::Trapped(report), Some(other)) = (end, other_modules.get(*index)) {
+                    reporter.diagnostic(&trap::diagnostic(report, other));
+                }
+            }
+            finish(args, reporter, module, &args.file.display().to_string(), &outcome)
+        }
         Err(error) => fail(reporter, &error),
     }
 }
 
 /// The module: the file itself, or what the translator makes of it. Anything that does not begin like a module is taken for IR.
-fn load(args: &RunArgs, reporter: Reporter) -> Result<Vec<u8>, Vec<Diagnostic>> {
-    let is_ir = args.file.extension().is_some_and(|extension| extension == "ll" || extension == "bc");
-    if !is_ir {
-        return files::read(&args.file).map_err(|error| vec![error]);
-    }
-    let built = args.translation.translate(std::slice::from_ref(&args.file))?;
-    reporter.diagnostics(&built.warnings);
-    Ok(built.module)
-}
-
-fn fail(reporter: Reporter, error: &DeviceError) -> Exit {
-    reporter.diagnostic(&Diagnostic::error(
-        "espb::run::device",
-        error.message.clone(),
-        Place::None,
-        error.help.clone(),
-    ));
-    Exit::Device
-}
-
-#[cfg(feature = "emulate")]
-fn boot(args: &RunArgs, module: &[u8]) -> Result<Box<dyn Transport>, DeviceError> {
-    let device = crate::device::emulated::EmulatedDevice::boot(args.emulate, module, args.timeout, args.stats)?;
-    Ok(Box::new(device))
-}
-
-#[cfg(not(feature = "emulate"))]
-fn boot(_: &RunArgs, _: &[u8]) -> Result<Box<dyn Transport>, DeviceError> {
-    Err(DeviceError {
-        message: "this espb was built without the emulated chip".into(),
-        help: "build it with the feature `emulate`, which makes the binary a GPL-2.0 work".into(),
+fn load(args: &RunArgs, file: &Path, reporter: Reporter) -> Result<Vec<u8>, Exit> {
+    let is_ir = file.extension().is_some_and(|extension| extension == "ll" || extension == "bc");
+    let loaded = if is_ir {
+        args.translation.translate(std::slice::from_ref(&file.to_path_buf())).map(|built| {
+            reporter.diagnostics(&built.warnings);
+            built.module
+        })
+    } else {
+        files::read(file).map_err(|error| vec![error])
+    };
+    loaded.map_err(|diagnostics| {
+        reporter.diagnostics(&diagnostics);
+        Exit::Input
     })
 }
 
-fn plan(args: &RunArgs) -> Plan {
+/// Code of what is wrong with the device, not with the input.
+const DEVICE: &str = "espb::run::device";
+
+fn fault(error: &DeviceError) -> Diagnostic {
+    Diagnostic::error(DEVICE, error.message.clone(), Place::None, error.help.clone())
+}
+
+fn fail(reporter: Reporter, error: &DeviceError) -> Exit {
+    reporter.diagnostic(&fault(error));
+    Exit::Device
+}
+
+/// The device: the one behind a port, which runs already, or a chip that is emulated for this run.
+fn device(args: &RunArgs, module: &[u8]) -> Result<Box<dyn Transport>, Diagnostic> {
+    match &args.port {
+        Some(port) => {
+            let stream = StreamTransport::open(port, args.timeout).map_err(|error| fault(&error))?;
+            Ok(Box::new(stream))
+        }
+        None => boot(args, module),
+    }
+}
+
+#[cfg(feature = "emulate")]
+fn boot(args: &RunArgs, module: &[u8]) -> Result<Box<dyn Transport>, Diagnostic> {
+    let attached = args.board.attach()?;
+    let count = match (args.profile, args.stats) {
+        (true, _) => Count::Opcodes,
+        (false, true) => Count::Instructions,
+        (false, false) => Count::Nothing,
+    };
+    let device = EmulatedDevice::boot(args.emulate, module, args.timeout, count, attached);
+    Ok(Box::new(device.map_err(|error| fault(&error))?))
+}
+
+#[cfg(not(feature = "emulate"))]
+fn boot(_: &RunArgs, _: &[u8]) -> Result<Box<dyn Transport>, Diagnostic> {
+    Err(fault(&DeviceError {
+        message: "this espb was built without the emulated chip".into(),
+        help: "build it with the feature `emulate`, which makes the binary a GPL-2.0 work".into(),
+    }))
+}
+
+fn plan(args: &RunArgs, module: &[u8], others: &[Vec<u8>]) -> Plan {
     let arguments = match args.call {
         Some(_) => args.arguments.iter().map(|text| parse_argument(text)).collect(),
-        None => {
-            let name = args.file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            std::iter::once(name).chain(args.arguments.iter().cloned()).map(PlannedArgument::Text).collect()
-        }
+        None => std::iter::once(name_of(&args.file))
+            .chain(args.arguments.iter().cloned())
+            .map(PlannedArgument::Text)
+            .collect(),
     };
-    Plan { call: args.call.clone(), arguments, fuel: args.fuel, until: args.until, stats: args.stats }
+    let companions = args.with.iter().zip(others);
+    Plan {
+        module: args.port.is_some().then(|| module.to_vec()),
+        call: args.call.clone(),
+        arguments,
+        fuel: args.fuel,
+        companions: companions
+            .map(|(file, module)| Companion { module: module.clone(), name: name_of(file) })
+            .collect(),
+        until: args.until,
+        stats: args.stats,
+    }
+}
+
+/// The first argument of a module's entry.
+fn name_of(file: &Path) -> String {
+    file.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// An argument of an export: an integer (decimal or 0x), a number with a fraction, or a string.
@@ -144,33 +227,6 @@ fn parse_argument(text: &str) -> PlannedArgument {
     match text.parse() {
         Ok(number) if starts_like_a_number => PlannedArgument::Number(number),
         _ => PlannedArgument::Text(text.to_string()),
-    }
-}
-
-/// The module's console: bytes as they come for people, an object a line in JSON.
-struct Console {
-    reporter: Reporter,
-    line: Vec<u8>,
-}
-
-impl Console {
-    fn write(&mut self, text: &[u8]) {
-        if !self.reporter.is_json() {
-            return self.reporter.bytes(text);
-        }
-        for byte in text {
-            self.line.push(*byte);
-            if *byte == b'\n' {
-                self.finish();
-            }
-        }
-    }
-
-    fn finish(&mut self) {
-        let line = std::mem::take(&mut self.line);
-        if !line.is_empty() {
-            self.reporter.object(&json!({ "reason": "output", "text": String::from_utf8_lossy(&line) }));
-        }
     }
 }
 
@@ -226,7 +282,7 @@ fn print_result(reporter: Reporter, value: &Value) {
     }
 }
 
-fn refuse(reporter: Reporter, file: &str, refused: &RefusedStart) -> Exit {
+fn refuse(reporter: Reporter, file: &str, refused: &RefusedRequest) -> Exit {
     let (code, help, exit) = match refused.kind {
         Refusal::Format => ("espb::run::format", "build the module again with `espb build`", Exit::Input),
         Refusal::Import => (
@@ -238,6 +294,11 @@ fn refuse(reporter: Reporter, file: &str, refused: &RefusedStart) -> Exit {
         Refusal::Call => (
             "espb::run::call",
             "export the function with `espb build --export` and pass what its parameters take",
+            Exit::Input,
+        ),
+        Refusal::Seal => (
+            "espb::run::seal",
+            "sign it with `espb sign`, with the key and a version that the device takes",
             Exit::Input,
         ),
         Refusal::Slot | Refusal::Request => {

@@ -19,6 +19,7 @@ pub fn show(reporter: Reporter, figures: &Figures) {
             "peak": { "heap": firmware.heap_peak, "linear_stack": firmware.linear_stack_peak, "shadow_stack": firmware.shadow_stack_peak },
             "native_stack_spare": firmware.native_stack_spare,
             "heartbeats": firmware.heartbeats,
+            "heartbeat_delay": firmware.heartbeat_delay,
             "ticks": firmware.ticks,
         }));
     }
@@ -37,6 +38,7 @@ pub fn show(reporter: Reporter, figures: &Figures) {
         ("native stack spare", firmware.native_stack_spare.into(), "bytes"),
         ("free firmware heap", firmware.free_heap.into(), "bytes"),
         ("heartbeats", firmware.heartbeats.into(), "of the firmware, one in 10 ms"),
+        ("heartbeat delay", firmware.heartbeat_delay.into(), "microseconds at most"),
         ("ticks", firmware.ticks.into(), "of the kernel, one in 1 ms"),
     ];
     for (name, value, unit) in rows {

@@ -282,6 +282,42 @@ pub fn loop_depth(successors: &[Vec<usize>], order: &[usize]) -> Vec<u32> {
     depth
 }
 
+/// The dominator tree of reachable blocks.
+#[derive(Clone, Debug)]
+pub struct Dominators {
+    idom: Vec<usize>,
+    position: Vec<usize>,
+}
+
+impl Dominators {
+    /// Of a graph whose entry is block 0.
+    pub fn new(successors: &[Vec<usize>]) -> Self {
+        let order = reverse_post_order(successors, &vec![0; successors.len()]);
+        let mut position = vec![usize::MAX; successors.len()];
+        for (at, block) in order.iter().enumerate() {
+            position[*block] = at;
+        }
+        let mut predecessors = vec![Vec::new(); successors.len()];
+        for block in &order {
+            for to in &successors[*block] {
+                predecessors[*to].push(*block);
+            }
+        }
+        Self { idom: dominators(&order, &position, &predecessors), position }
+    }
+
+    /// The block above in the tree; the entry's is itself, an unreachable one has none.
+    pub fn immediate(&self, block: usize) -> Option<usize> {
+        self.idom.get(block).copied().filter(|above| *above != usize::MAX)
+    }
+
+    /// The lowest block that dominates both; `None` if one is unreachable.
+    pub fn common(&self, a: usize, b: usize) -> Option<usize> {
+        self.immediate(a).and(self.immediate(b))?;
+        Some(meet(a, b, &self.idom, &self.position))
+    }
+}
+
 /// Immediate dominators (Cooper, Harvey and Kennedy, "A simple, fast dominance algorithm").
 fn dominators(order: &[usize], position: &[usize], predecessors: &[Vec<usize>]) -> Vec<usize> {
     let mut idom = vec![usize::MAX; position.len()];

@@ -212,6 +212,15 @@ pub fn for_each_register(opcode: Opcode, args: &[Arg], mut visit: impl FnMut(usi
     }
 }
 
+/// Visits the register operands of an opcode, to change them.
+pub fn for_each_register_mut(opcode: Opcode, args: &mut [Arg], visit: impl Fn(&mut Reg)) {
+    for (operand, arg) in opcode.operands().iter().zip(args) {
+        if let (Arg::Reg(reg), true) = (arg, operand.slots() > 0) {
+            visit(reg);
+        }
+    }
+}
+
 impl Inst {
     /// Visits every lane that the instruction reads or writes.
     pub fn for_each_lane(&self, mut visit: impl FnMut(Reg, Access)) {

@@ -8,6 +8,7 @@ mod allocate;
 mod analysis;
 mod coalesce;
 mod emission;
+mod hoist;
 mod layout;
 mod liveness;
 mod lower;
@@ -169,6 +170,7 @@ fn stub(unit: &mut Unit<'_>, host: &Function, regions: Regions) -> Lowered<Body>
 /// Allocation and emission.
 fn finish(mut function: machine::Function, name: String, signature: u16, regions: Regions) -> Lowered<Body> {
     let order = layout::order(&function);
+    hoist::hoist(&mut function, &order);
     let mut fixed = vec![false; function.widths.len()];
     if let Some(mark) = function.frame_pointer.and_then(|pointer| fixed.get_mut(pointer.0 as usize)) {
         *mark = true;

@@ -1,5 +1,7 @@
 //! An emulated chip behind a transport: the embedded firmware image with the module in its slot, its UART as byte stream.
 
+use std::fs::File;
+use std::io::{self, BufWriter};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -7,23 +9,61 @@ use espb_image::{Chip, FlashImage, Placement};
 use object::{Object, ObjectSymbol};
 
 use super::firmware::{self, Firmware};
+use super::profile::Profile;
 use super::transport::{Counters, DeviceError, Received, Transport};
-use crate::chip::{Machine, MachineOptions, Stop, Until};
+use super::waveform::Waveform;
+use crate::chip::{Board, Level, Machine, MachineOptions, Pin, PinLevel, Stop, Until};
 
 /// The firmware's interpreter loop, whose dispatches are the VM instructions (firmware/vm).
 const INTERPRETER: &str = "espb_interpret";
 
+/// Virtual ticks after which the pins' changes are written at the latest, so that they need little memory.
+const WAVEFORM_SLICE: u64 = Machine::TICKS_PER_SECOND / 100;
+
+/// What is around the chip.
+#[derive(Default)]
+pub struct Attached {
+    /// What is connected to its pins.
+    pub board: Board,
+    /// Takes the levels of its pins as a value change dump.
+    pub waveform: Option<BufWriter<File>>,
+}
+
+/// A level at a time since reset.
+pub fn pin_level(time: Duration, pin: Pin, level: Level) -> PinLevel {
+    PinLevel { at: to_ticks(time), pin, level }
+}
+
+/// What is counted while the chip runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    /// Machine instructions alone.
+    Nothing,
+    /// VM instructions too.
+    Instructions,
+    /// VM instructions by opcode, which takes longer.
+    Opcodes,
+}
+
 /// A booted chip.
 pub struct EmulatedDevice {
     machine: Machine,
+    firmware: Firmware,
     deadline: Option<u64>,
     wall_clock: Option<Instant>,
+    waveform: Option<Waveform<BufWriter<File>>>,
 }
 
 impl EmulatedDevice {
     /// A chip just out of reset with `module` in its slot, waiting to be told to start it. `timeout` limits the wall-clock time
-    /// of the whole run; with `count` VM instructions are counted.
-    pub fn boot(chip: Chip, module: &[u8], timeout: Option<Duration>, count: bool) -> Result<Self, DeviceError> {
+    /// of the whole run; VM instructions are counted as `count` says.
+    pub fn boot(
+        chip: Chip,
+        module: &[u8],
+        timeout: Option<Duration>,
+        count: Count,
+        attached: Attached,
+    ) -> Result<Self, DeviceError> {
         let firmware = firmware::of(chip).ok_or_else(|| DeviceError {
             message: format!("this espb carries no firmware for {chip}"),
             help: "run `make firmware`, then build espb again".into(),
@@ -38,14 +78,47 @@ impl EmulatedDevice {
             message: error.to_string(),
             help: "make the module smaller: build with -Os and --strip".into(),
         })?;
-        let mut machine =
-            Machine::esp32c3(image.merged(), MachineOptions::default()).map_err(|error| broken(error.to_string()))?;
-        if count {
+        let options = MachineOptions { board: attached.board, ..MachineOptions::default() };
+        let mut machine = Machine::esp32c3(image.merged(), options).map_err(|error| broken(error.to_string()))?;
+        if count != Count::Nothing {
             machine.count_dispatches(
                 interpreter(&firmware).ok_or_else(|| broken(format!("it has no symbol {INTERPRETER}")))?,
             );
         }
-        Ok(Self { machine, deadline: None, wall_clock: timeout.map(|timeout| Instant::now() + timeout) })
+        if count == Count::Opcodes {
+            machine.profile_dispatches();
+        }
+        let waveform = match attached.waveform {
+            Some(file) => {
+                machine.record_pins();
+                Some(Waveform::new(file, &chip.to_string()).map_err(unwritten)?)
+            }
+            None => None,
+        };
+        let wall_clock = timeout.map(|timeout| Instant::now() + timeout);
+        Ok(Self { machine, firmware, deadline: None, wall_clock, waveform })
+    }
+
+    /// Runs the chip; what its pins did meanwhile is in the waveform, if there is one.
+    fn run(&mut self) -> Result<Stop, DeviceError> {
+        let until = Until { deadline: self.deadline, wake_on_output: true, wall_clock: self.wall_clock };
+        let Some(waveform) = &mut self.waveform else { return Ok(self.machine.run(until)) };
+        loop {
+            let end = self.deadline.unwrap_or(u64::MAX);
+            let slice = end.min(self.machine.now() + WAVEFORM_SLICE);
+            let stop = self.machine.run(Until { deadline: Some(slice), ..until });
+            waveform.write(&self.machine.take_pin_levels()).map_err(unwritten)?;
+            if stop != Stop::Deadline || slice == end {
+                return Ok(stop);
+            }
+        }
+    }
+}
+
+fn unwritten(error: io::Error) -> DeviceError {
+    DeviceError {
+        message: format!("the waveform cannot be written: {error}"),
+        help: "check that there is room and that you may write there".into(),
     }
 }
 
@@ -74,8 +147,7 @@ impl Transport for EmulatedDevice {
 
     fn receive(&mut self) -> Result<Received, DeviceError> {
         loop {
-            let stop =
-                self.machine.run(Until { deadline: self.deadline, wake_on_output: true, wall_clock: self.wall_clock });
+            let stop = self.run()?;
             let bytes: Vec<u8> = self.machine.take_uart_output().iter().map(|sent| sent.byte).collect();
             if !bytes.is_empty() {
                 // A limit that was reached at the same time is reached again by the next call.
@@ -104,12 +176,28 @@ impl Transport for EmulatedDevice {
         }
     }
 
+    fn finish(&mut self) -> Result<(), DeviceError> {
+        let now = self.machine.now();
+        match &mut self.waveform {
+            Some(waveform) => waveform.finish(now).map_err(unwritten),
+            None => Ok(()),
+        }
+    }
+
     fn now(&self) -> Duration {
         to_duration(self.machine.now())
     }
 
     fn set_deadline(&mut self, deadline: Option<Duration>) {
         self.deadline = deadline.map(to_ticks);
+    }
+
+    fn profile(&self) -> Option<Profile> {
+        let pairs = self.machine.dispatch_pairs();
+        if pairs.is_empty() {
+            return None;
+        }
+        Profile::new(self.firmware.elf, &interpreter(&self.firmware)?, &pairs)
     }
 
     fn counters(&self) -> Option<Counters> {

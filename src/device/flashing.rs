@@ -131,7 +131,10 @@ impl Bootloader {
     pub fn write(&mut self, segments: &[Segment], progress: &mut dyn Progress) -> Result<Vec<Written>, DeviceError> {
         let pieces: Vec<_> = segments
             .iter()
-            .map(|segment| espflash::image_format::Segment { addr: segment.offset.0, data: padded(&segment.data).into() })
+            .map(|segment| espflash::image_format::Segment {
+                addr: segment.offset.0,
+                data: padded(&segment.data).into(),
+            })
             .collect();
         let mut callbacks = Callbacks { segments, next: 0, written: Vec::new(), progress };
         self.flasher.write_bins_to_flash(&pieces, &mut callbacks).map_err(failed)?;
@@ -226,7 +229,8 @@ fn failed(error: espflash::Error) -> DeviceError {
     }
     let help = match &error {
         espflash::Error::Connection(_) => {
-            "hold BOOT while you press RESET to start the bootloader by hand; check the cable; try a lower --baud".into()
+            "hold BOOT while you press RESET to start the bootloader by hand; check the cable; try a lower --baud"
+                .into()
         }
         espflash::Error::VerifyFailed => "try a lower --baud, or a shorter cable; nothing of it was started".into(),
         other => match miette::Diagnostic::help(other) {

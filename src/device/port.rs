@@ -66,7 +66,9 @@ pub fn advice(trouble: PortTrouble, system: System) -> &'static str {
             "close other programs that use the port (a monitor, an IDE), and name the /dev/cu.* form of it, not /dev/tty.*"
         }
         (Permission | Busy, Windows) => "close other programs that use the port (a monitor, an IDE), then try again",
-        (Busy, Linux) => "close other programs that use the port; `fuser PORT` names them; ModemManager may have to be stopped",
+        (Busy, Linux) => {
+            "close other programs that use the port; `fuser PORT` names them; ModemManager may have to be stopped"
+        }
         (NoneFound | NotFound, Linux) => {
             "connect the board with a cable that carries data; `dmesg` shows whether the system sees it (ttyUSB or ttyACM). \
              In WSL attach it with `usbipd attach`. The drivers are part of the kernel"
@@ -143,7 +145,7 @@ fn usb_info(name: &str) -> UsbPortInfo {
     let found = listed.into_iter().find(|port| port.port_name == name).map(|port| port.port_type);
     match found {
         Some(SerialPortType::UsbPort(info)) => info,
-        _ => UsbPortInfo { vid: 0, pid: 0, serial_number: None, manufacturer: None, product: None, },
+        _ => UsbPortInfo { vid: 0, pid: 0, serial_number: None, manufacturer: None, product: None },
     }
 }
 

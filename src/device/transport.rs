@@ -53,8 +53,24 @@ pub trait Transport {
     /// Time on the device's clock: since reset for an emulated chip, since opening for a port.
     fn now(&self) -> Duration;
 
+    /// Changes the speed of the line, where this end has one.
+    fn set_speed(&mut self, _baud: u32) -> Result<(), DeviceError> {
+        Ok(())
+    }
+
     /// When to stop waiting, on the device's clock; `None` waits for ever.
     fn set_deadline(&mut self, deadline: Option<Duration>);
+
+    /// Completes what the run leaves behind, such as files, when it is over.
+    fn finish(&mut self) -> Result<(), DeviceError> {
+        Ok(())
+    }
+
+    /// The executed opcodes, where they were counted.
+    #[cfg(feature = "emulate")]
+    fn profile(&self) -> Option<super::profile::Profile> {
+        None
+    }
 
     /// The counts, where there are any.
     fn counters(&self) -> Option<Counters> {

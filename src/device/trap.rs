@@ -4,7 +4,7 @@ use espb_format::container::{Module, SectionKind};
 use espb_format::disassembler::function_name;
 use espb_format::lines::{self, SourceLine};
 
-use super::session::Trap;
+use super::client::Trap;
 use crate::diagnostic::{Diagnostic, Place};
 
 /// A position in the module with what its debug sections know about it.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::case::{Case, Program, Source};
 use crate::compile::Tools;
+use crate::kernels;
 use crate::options::Options;
 use crate::root;
 
@@ -65,6 +66,16 @@ pub fn cases(options: &Options, tools: &Tools) -> Vec<Case> {
     for program in third_party() {
         let program = Arc::new(program);
         let levels: &[&str] = if options.all { &LEVELS } else { &["Os"] };
+        cases.extend(levels.iter().map(|level| Case {
+            program: program.clone(),
+            compiler: tools.clang.clone(),
+            level,
+            debug: false,
+        }));
+    }
+    for program in kernels::programs() {
+        let program = Arc::new(program);
+        let levels: &[&str] = if options.all { &LEVELS } else { &["O2"] };
         cases.extend(levels.iter().map(|level| Case {
             program: program.clone(),
             compiler: tools.clang.clone(),
@@ -239,7 +250,8 @@ const THIRD_PARTY: &[ThirdParty] = &[
     },
 ];
 
-fn third_party() -> impl Iterator<Item = Program> {
+/// The programs of others whose sources are there.
+pub fn third_party() -> impl Iterator<Item = Program> {
     THIRD_PARTY.iter().filter_map(|package| {
         let folder = format!("build/corpus/{}", package.folder);
         if !root().join(&folder).is_dir() {

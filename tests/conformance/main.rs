@@ -7,6 +7,7 @@ mod case;
 mod compile;
 mod corpus;
 mod csmith;
+mod kernels;
 mod module;
 mod native;
 mod options;
@@ -45,6 +46,14 @@ fn conform(options: &Options) -> Result<bool, String> {
     let known = refusals::documented()?;
     if options.scale {
         print!("{}", scale::table(&csmith::cases(options, &tools)?, &tools)?);
+        return Ok(true);
+    }
+    if options.kernels {
+        let (table, figures) = kernels::measure(options, &tools, &native)?;
+        print!("{table}");
+        if let Some(file) = &options.json {
+            std::fs::write(file, format!("{figures}\n")).map_err(|error| format!("{}: {error}", file.display()))?;
+        }
         return Ok(true);
     }
     let mut cases = corpus::cases(options, &tools);

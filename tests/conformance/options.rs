@@ -15,6 +15,8 @@ pub struct Options {
     pub jobs: usize,
     /// Measure how translating grows with the program, and nothing else.
     pub scale: bool,
+    /// Measure the kernels, and nothing else.
+    pub kernels: bool,
     /// Build and run the native side alone, to work on the corpus.
     pub native_only: bool,
     /// C or C++ files to run instead of the corpus.
@@ -33,6 +35,7 @@ impl Options {
             jobs: thread::available_parallelism().map_or(1, usize::from),
             native_only: false,
             scale: false,
+            kernels: false,
             files: Vec::new(),
             filters: Vec::new(),
         };
@@ -46,11 +49,12 @@ impl Options {
                 "--json" => options.json = Some(value()?.into()),
                 "--jobs" => options.jobs = number(&value()?)?.max(1) as usize,
                 "--scale" => options.scale = true,
+                "--kernels" => options.kernels = true,
                 "--native-only" => options.native_only = true,
                 _ if argument.starts_with('-') => {
                     return Err(format!(
-                        "{argument} is unknown; there are --all, --random N, --json FILE, --jobs N, --native-only, --scale, files \
-                         of your own, and parts of names"
+                        "{argument} is unknown; there are --all, --random N, --json FILE, --jobs N, --native-only, --scale, \
+                         --kernels, files of your own, and parts of names"
                     ));
                 }
                 file if Path::new(file).is_file() => options.files.push(argument),

@@ -266,7 +266,11 @@ impl Chip {
             0x13 => {
                 let digest = Md5::digest(self.flash(word(data, 0), word(data, 1)));
                 let text: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-                if self.stub { self.answer(command, 0, &digest, 0) } else { self.answer(command, 0, text.as_bytes(), 0) }
+                if self.stub {
+                    self.answer(command, 0, &digest, 0)
+                } else {
+                    self.answer(command, 0, text.as_bytes(), 0)
+                }
             }
             // ERASE_FLASH, of the stub only
             0xd0 if self.stub => {

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -10,6 +11,7 @@ use crate::compile::{root, to_ir};
 use crate::program::{Finished, espb};
 
 /// One program of `fixtures/` with the contents of its `.expect` file (fixtures/README.md has the format).
+#[derive(Default)]
 struct Fixture {
     /// Relative to the root of the repository.
     source: PathBuf,
@@ -29,15 +31,7 @@ impl Fixture {
         let (head, stdout) = text.split_once("---\n").unwrap_or_else(|| panic!("{place}: no line ---"));
         let cpp = expectation.with_extension("cpp");
         let source = if root().join(&cpp).exists() { cpp } else { expectation.with_extension("c") };
-        let mut fixture = Fixture {
-            source,
-            exit: 0,
-            with: Vec::new(),
-            run: Vec::new(),
-            trap: None,
-            lines: Vec::new(),
-            stdout: stdout.to_owned(),
-        };
+        let mut fixture = Fixture { source, stdout: stdout.to_owned(), ..Fixture::default() };
         for line in head.lines() {
             let (key, value) = line.split_once(": ").unwrap_or_else(|| panic!("{place}: not `key: value`: {line}"));
             let number =
@@ -101,6 +95,9 @@ impl Fixture {
                 Err(format!("no report of the trap `{words}` at line {:?}\n{}", self.lines, first.transcript()))
             }
             Some(_) if !heart_beats(&stats[0]) => Err(format!("the firmware did not go on\n{}", first.transcript())),
+            Some(_) if free_heap(&stats[0]) != heap_without_a_module() => {
+                Err(format!("{:?} bytes of heap were free before\n{}", heap_without_a_module(), first.transcript()))
+            }
             None if !reports.is_empty() => Err(format!("nothing to complain about\n{}", first.transcript())),
             _ => Ok(()),
         }
@@ -121,6 +118,24 @@ fn heart_beats(stats: &Value) -> bool {
         (Some(beats), Some(ticks)) => beats + 2 >= ticks / 10,
         _ => false,
     }
+}
+
+fn free_heap(stats: &Value) -> Option<u64> {
+    stats["memory"]["free_heap"].as_u64()
+}
+
+/// The firmware's free heap behind a program that does nothing.
+fn heap_without_a_module() -> Option<u64> {
+    static BYTES: OnceLock<Option<u64>> = OnceLock::new();
+    *BYTES.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let source = folder.path().join("nothing.c");
+        fs::write(&source, "int app_main(void) { return 0; }\n").expect("a temporary file");
+        let nothing = Fixture { source, ..Fixture::default() };
+        let module = nothing.build(folder.path()).unwrap_or_else(|report| panic!("{report}"));
+        let finished = nothing.run(&module, &["--stats", "--message-format", "json"]);
+        finished.objects("stats").first().and_then(free_heap)
+    })
 }
 
 /// The expectation files of a group, sorted, relative to the root.
@@ -164,6 +179,12 @@ fn language() {
 #[test]
 fn bad_programs_end_in_a_trap() {
     check_group("bad");
+}
+
+/// What a module must not do to native code: one program for each thing that a contract says.
+#[test]
+fn hostile_programs_are_stopped_by_name() {
+    check_group("hostile");
 }
 
 #[test]

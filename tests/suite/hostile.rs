@@ -4,13 +4,13 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use espb_format::checksum::crc32;
-use espb_format::container::{HEADER_SIZE, Import, Module};
+use espb_format::container::{Import, Module};
 use espb_format::error::FormatError;
 use espb_format::verifier::{Verified, verify};
 use espb_vm::{Context, Granule, Host, HostCall, HostFunction, Instance, Stacks, Thunks, Trap};
 
 use crate::compile::to_ir;
+use crate::mutant::{mutate, mutate_code, repair};
 use crate::program::espb;
 use crate::random::Random;
 
@@ -52,44 +52,6 @@ fn module_of(source: &str, folder: &Path) -> Vec<u8> {
 
 fn accept(bytes: &[u8]) -> Result<Verified<'_>, FormatError> {
     verify(&Module::parse(bytes)?)
-}
-
-/// Makes header and checksum right again, so that what lies behind them is reached.
-fn repair(bytes: &mut [u8]) {
-    if bytes.len() < HEADER_SIZE {
-        return;
-    }
-    let (length, checksum) = (bytes.len() as u32, crc32(&bytes[HEADER_SIZE..]));
-    bytes[8..12].copy_from_slice(&length.to_le_bytes());
-    bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
-}
-
-fn mutate(original: &[u8], random: &mut Random) -> Vec<u8> {
-    let mut bytes = original.to_vec();
-    for _ in 0..=random.below(6) {
-        let at = random.below(bytes.len());
-        match random.below(6) {
-            0 => bytes[at] ^= 1 << random.below(8),
-            1 => bytes[at] = random.number() as u8,
-            2 => bytes[at] = [0, 0xff, 0x7f, 0x80][random.below(4)],
-            3 => {
-                let from = random.below(bytes.len());
-                let length = random.below(16).min(bytes.len() - at.max(from));
-                bytes.copy_within(from..from + length, at);
-            }
-            4 => bytes[at / 4 * 4] = random.number() as u8,
-            _ => {
-                let word = (at / 4 * 4).min(bytes.len().saturating_sub(4));
-                let value = (random.number() as u32).checked_shr(random.below(32) as u32).unwrap_or(0);
-                bytes[word..].iter_mut().zip(value.to_le_bytes()).for_each(|(place, byte)| *place = byte);
-            }
-        }
-    }
-    if random.below(16) == 0 {
-        bytes.truncate(random.below(bytes.len()));
-    }
-    repair(&mut bytes);
-    bytes
 }
 
 /// Loads and runs an accepted module: entry and every export-like function with zeros as arguments.
@@ -145,7 +107,8 @@ fn a_hundred_thousand_damaged_modules_do_no_harm() {
     let mut random = Random(0x6573_7062_2026_1122);
     let (mut accepted, mut refused) = (0, 0);
     for number in 0..MUTANTS {
-        let bytes = mutate(&modules[number as usize % modules.len()], &mut random);
+        let original = &modules[number as usize % modules.len()];
+        let bytes = if number % 2 == 0 { mutate(original, &mut random) } else { mutate_code(original, &mut random) };
         match catch_unwind(AssertUnwindSafe(|| check(&bytes))) {
             Ok(true) => accepted += 1,
             Ok(false) => refused += 1,

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod bootloader;
+mod cc;
 mod compile;
 mod docs;
 mod fixtures;
@@ -10,7 +11,11 @@ mod headers;
 mod hostile;
 mod inference;
 mod linking;
+mod man;
+#[path = "../shared/mutant.rs"]
+mod mutant;
 mod program;
+mod project;
 #[path = "../shared/random.rs"]
 mod random;
 mod run;

@@ -22,7 +22,13 @@ where
     S: AsRef<OsStr>,
 {
     let mut command = Command::new(env!("CARGO_BIN_EXE_espb"));
-    command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).env("NO_COLOR", "1");
+    command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR"));
+    finish(&mut command)
+}
+
+/// Runs a command that is `espb` or ends in it.
+pub fn finish(command: &mut Command) -> Finished {
+    command.env("NO_COLOR", "1");
     let shown = format!("{command:?}");
     let output = command.output().unwrap_or_else(|error| panic!("{shown}: {error}"));
     Finished {

@@ -1,9 +1,11 @@
-//! A firmware task that counts, so that anybody can see the firmware go on whatever a module does.
+//! A firmware task that counts, so that anybody can see the firmware go on whatever a module does: how often it ran, and how late at worst.
 
 use core::{
     ffi::c_void,
     sync::atomic::{AtomicU32, Ordering},
 };
+
+use esp_hal::time::Instant;
 
 use crate::kernel::{self, OutOfMemory, Ticks};
 
@@ -14,10 +16,16 @@ const PRIORITY: u32 = kernel::LINK_PRIORITY - 1;
 const STACK_BYTES: usize = 768;
 
 static BEATS: AtomicU32 = AtomicU32::new(0);
+static LATEST: AtomicU32 = AtomicU32::new(0);
 
 /// Beats since start.
 pub fn count() -> u32 {
     BEATS.load(Ordering::Relaxed)
+}
+
+/// The most microseconds that a beat came after its time, by the hardware's clock: kernel ticks that were lost count too.
+pub fn worst_delay() -> u32 {
+    LATEST.load(Ordering::Relaxed)
 }
 
 /// Starts the task.
@@ -25,11 +33,21 @@ pub fn start() -> Result<(), OutOfMemory> {
     kernel::spawn(body, c"heartbeat", STACK_BYTES, core::ptr::null_mut(), PRIORITY).map(|_| ())
 }
 
+fn microseconds() -> u64 {
+    Instant::now().duration_since_epoch().as_micros()
+}
+
 extern "C" fn body(_: *mut c_void) {
     let mut wake = kernel::tick_count();
+    kernel::delay_until(&mut wake, PERIOD);
+    // The first beat says when the others are due.
+    let mut due = microseconds();
     loop {
-        kernel::delay_until(&mut wake, PERIOD);
         // One writer: a load and a store suffice where the chip has no atomic addition.
         BEATS.store(BEATS.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        let delay = u32::try_from(microseconds().saturating_sub(due)).unwrap_or(u32::MAX);
+        LATEST.store(LATEST.load(Ordering::Relaxed).max(delay), Ordering::Relaxed);
+        due += u64::from(PERIOD) * 1000;
+        kernel::delay_until(&mut wake, PERIOD);
     }
 }

@@ -7,29 +7,38 @@ use core::{
     sync::atomic::{AtomicPtr, Ordering},
 };
 
-use espb_slots::{Boot, HeaderError, Store};
 use espb_link::{
-    PROTOCOL,
-    event::{Event, Hello, Refusal, Slot, Stats},
+    InstanceId, PROTOCOL, Source,
+    event::{Event, Hello, Loaded, MAX_INSTANCES, Refusal, Resident, Slot, SlotInfo, Slots, Stats},
     frame::{self, MAX_FRAME},
-    request::{Call, Request, Start},
+    request::{Call, Destination, MAX_CHUNK, Request, Start, Upload as Announced},
     splitter::{Piece, Splitter},
+};
+use espb_slots::{
+    Boot, HeaderError, Install, InstallError, ModuleName, Offer, Receiver, Seal, SlotHeader, SlotIndex, SlotState,
+    Storage, Store, TransferError, Unfit, header::MODULE_OFFSET,
 };
 
 use crate::{
     console, counters,
-    flash::DeviceFlash,
+    flash::{DeviceFlash, FlashError},
     heartbeat,
-    instance::{Running, end, load},
+    instance::{
+        Running, deferred, end,
+        load::{self, Origin, Refused},
+        registry, start,
+        upload::Upload,
+    },
     kernel::{self, OutOfMemory, ffi},
     key, report,
+    trial::Trial,
 };
 
 /// Chip name as the host knows it.
 const CHIP: &str = "esp32c3";
 
-/// The task's stack in bytes: two frame buffers, or the verifier.
-const STACK_BYTES: usize = 8192;
+/// The task's stack in bytes: two frame buffers and a request, or the verifier.
+const STACK_BYTES: usize = 16384;
 
 /// Notification of bytes received and of outcomes.
 const WAKE: u32 = 0;
@@ -78,9 +87,19 @@ fn notify(index: u32) {
 }
 
 fn take(index: u32) {
-    // SAFETY: waits on this task's own notification; any count is one round.
-    unsafe { ffi::ulTaskGenericNotifyTake(index, 1, ffi::PORT_MAX_DELAY) };
+    take_within(index, ffi::PORT_MAX_DELAY);
 }
+
+/// As [`take`], for at most so many milliseconds.
+fn take_within(index: u32, limit: kernel::Ticks) {
+    // SAFETY: waits on this task's own notification; any count is one round.
+    unsafe { ffi::ulTaskGenericNotifyTake(index, 1, limit) };
+}
+
+/// Bytes of an upload that may be on their way: so many that their frames fit into the console's buffer.
+const WINDOW: u32 = ((console::RECEIVE_BUFFER / MAX_FRAME) * MAX_CHUNK) as u32;
+/// Milliseconds after which the console is as fast as at boot again, unless a frame arrives at a new speed.
+const SPEED_TRIAL: kernel::Ticks = 1000;
 
 /// Sends an event. One that does not fit into a frame is dropped: the texts in events are bounded so that it cannot happen.
 pub fn send(event: &Event<'_>) {
@@ -89,26 +108,32 @@ pub fn send(event: &Event<'_>) {
     }
 }
 
-/// What stays the same from boot on.
+/// What the task knows.
 struct Device {
     store: Store<DeviceFlash>,
     boot_instructions: u64,
+    /// The module that is coming over the link.
+    receiver: Receiver<Upload>,
+    trial: Option<Trial>,
+    /// When the console's speed was changed, until a frame came at the new one.
+    speed_changed: Option<kernel::Ticks>,
 }
 
 extern "C" fn body(_: *mut c_void) {
-    let mut device = Device { boot_instructions: counters::instructions(), store: Store::open(DeviceFlash::open(), key::public_key()) };
+    let boot_instructions = counters::instructions();
+    let store = Store::open(DeviceFlash::open(), key::public_key());
+    let mut device = Device { boot_instructions, store, receiver: Receiver::new(), trial: None, speed_changed: None };
     // A flash that cannot be written leaves the trial as it is; it will not be run again either.
     let _ = device.store.settle();
     device.say_hello();
     device.autostart();
     let mut splitter = Splitter::new();
     loop {
-        take(WAKE);
+        take_within(WAKE, device.patience());
         end::reap();
-        if let Some(running) = Running::current() {
-            report::settle(running);
-        }
+        registry::all().for_each(report::settle);
         device.listen(&mut splitter);
+        device.judge();
     }
 }
 
@@ -122,57 +147,178 @@ impl Device {
             }
             for &byte in bytes.iter().take(length) {
                 let Piece::Message(message) = splitter.push(byte) else { continue };
-                match frame::decode(message) {
+                self.speed_changed = None;
+                let done = match frame::decode(message) {
                     Ok(request) => self.carry_out(&request),
-                    Err(error) => report::refuse(&load::Refused::new(Refusal::Request, format_args!("{error}"))),
+                    Err(error) => Err(Refused::new(Refusal::Request, format_args!("{error}"))),
+                };
+                if let Err(refused) = done {
+                    report::refuse(&refused);
                 }
             }
         }
     }
 
-    fn carry_out(&mut self, request: &Request<'_>) {
+    fn carry_out(&mut self, request: &Request<'_>) -> Result<(), Refused> {
         match request {
             Request::Hello { .. } => self.say_hello(),
-            Request::Start(start) => self.start(start),
-            Request::Stop => match Running::current() {
-                Some(running) => {
-                    end::end(running);
-                    send(&Event::Stopped);
-                }
-                None => report::refuse(&load::Refused::new(Refusal::Request, format_args!("no module is running"))),
-            },
-            Request::Stats => send(&Event::Stats(stats())),
+            Request::Load { source } => self.load(*source).map(|_| ())?,
+            Request::Start(start) => {
+                let running = find(start.instance)?;
+                start::plan(running, start)?;
+                send(&Event::Started { instance: start.instance });
+                start::begin(running)?;
+            }
+            Request::Stop { instance } => {
+                end::end(find(*instance)?);
+                send(&Event::Stopped { instance: *instance });
+            }
+            Request::List => send(&Event::Instances(residents())),
+            Request::Stats { instance } => send(&Event::Stats(stats(*instance)?)),
             Request::Ping { token } => send(&Event::Pong { token: *token }),
+            Request::Upload(announced) => {
+                let offer = offer(announced)?;
+                let bytes = self.receiver.begin(offer, &mut self.store, &is_loaded).map_err(failed)?;
+                send(&Event::Received { token: announced.token, bytes, window: WINDOW });
+            }
+            Request::Chunk { token, offset, bytes } => {
+                let bytes = self.receiver.add(*token, *offset, bytes, &mut self.store).map_err(failed)?;
+                send(&Event::Received { token: *token, bytes, window: WINDOW });
+            }
+            Request::Store { token } => {
+                let slot = self.receiver.finish(*token, &mut self.store).map_err(failed)?;
+                send(&Event::Stored { token: *token, slot: slot.0 });
+            }
+            Request::Confirm { slot } => {
+                if let Some(trial) = self.trial.take_if(|trial| trial.slot.0 == *slot) {
+                    self.store.confirm(trial.slot).map_err(flash_failed)?;
+                }
+                self.say_slots();
+            }
+            Request::Remove { slot } => {
+                let slot = SlotIndex(*slot);
+                if !self.store.slots().any(|existing| existing == slot) {
+                    return Err(failed(InstallError::NoSlot.into()));
+                }
+                if is_loaded(slot) {
+                    let reason = format_args!("the module of slot {slot} is loaded; stop it first");
+                    return Err(Refused::new(Refusal::Slot, reason));
+                }
+                self.trial.take_if(|trial| trial.slot == slot);
+                self.store.remove(slot).map_err(flash_failed)?;
+                self.say_slots();
+            }
+            Request::Slots => self.say_slots(),
+            Request::Speed { baud } => {
+                send(&Event::Speed { baud: *baud });
+                console::set_speed(*baud);
+                self.speed_changed = Some(kernel::tick_count());
+            }
         }
+        Ok(())
+    }
+
+    /// Milliseconds after which something is due.
+    fn patience(&self) -> kernel::Ticks {
+        let trial = self.trial.map(|trial| trial.time_left());
+        let speed = self.speed_changed.map(|_| SPEED_TRIAL);
+        trial.into_iter().chain(speed).min().unwrap_or(ffi::PORT_MAX_DELAY)
+    }
+
+    /// Does what is due: takes a failed trial back, and a speed at which nobody speaks.
+    fn judge(&mut self) {
+        if self.speed_changed.is_some_and(|since| kernel::tick_count().wrapping_sub(since) >= SPEED_TRIAL) {
+            self.speed_changed = None;
+            console::set_speed(console::BAUD_RATE);
+        }
+        let Some(trial) = self.trial.take_if(|trial| trial.time_left() == 0) else { return };
+        if let Some(running) = registry::find(trial.instance) {
+            end::end(running);
+            send(&Event::Stopped { instance: trial.instance });
+        }
+        if let Err(error) = self.store.reject(trial.slot) {
+            report::refuse(&flash_failed(error));
+        }
+        self.say_slots();
+        self.autostart();
+    }
+
+    fn say_slots(&self) {
+        let headers: heapless::Vec<Option<SlotHeader>, { espb_slots::MAX_SLOTS }> =
+            self.store.slots().map(|slot| self.store.header(slot).ok()).collect();
+        let newest = self.store.choose().map(|boot| boot.slot);
+        let slots = self.store.slots().zip(&headers).map(|(slot, header)| {
+            let state = self.store.entry(slot).state;
+            let header = header.as_ref().filter(|_| state != SlotState::Empty);
+            let size = self.store.storage().view(espb_slots::Area::Slot(slot)).len() as u32;
+            SlotInfo {
+                state: state as u8,
+                newest: newest == Some(slot),
+                autostart: header.is_some_and(|header| header.autostart),
+                length: header.map_or(0, |header| header.length),
+                capacity: size.saturating_sub(MODULE_OFFSET),
+                version: header.map_or(0, |header| header.seal.version),
+                name: header.map_or("", |header| header.name.as_str()),
+            }
+        });
+        let slots = slots.collect();
+        send(&Event::Slots(Slots { floor: self.store.floor(), signed: self.store.key().is_some(), slots }));
+    }
+
+    fn load(&mut self, source: Source) -> Result<&'static Running, Refused> {
+        let (running, loaded) = match source {
+            Source::Newest => self.load_slot(self.newest()?)?,
+            Source::Slot(slot) => {
+                let boot = self.store.runnable(SlotIndex(slot));
+                self.load_slot(boot.map_err(unfit)?)?
+            }
+            Source::Upload { token } => {
+                let upload = self.receiver.take(token, &self.store).map_err(failed)?;
+                load::load(Origin::Upload(token, upload))?
+            }
+        };
+        send(&Event::Loaded(loaded));
+        Ok(running)
+    }
+
+    fn load_slot(&mut self, boot: Boot) -> Result<(&'static Running, Loaded), Refused> {
+        if is_loaded(boot.slot) {
+            let reason = format_args!("the module of slot {} is loaded already; List tells as what", boot.slot);
+            return Err(Refused::new(Refusal::Request, reason));
+        }
+        let loaded = load::load(Origin::Slot(boot.slot.0, self.module(&boot).unwrap_or_default()))?;
+        self.store.begin(&boot).map_err(|error| {
+            end::end(loaded.0);
+            flash_failed(error)
+        })?;
+        if boot.trial {
+            self.trial = Some(Trial::new(boot.slot, loaded.0.id()));
+        }
+        Ok(loaded)
+    }
+
+    /// The slot to run where none is named.
+    fn newest(&self) -> Result<Boot, Refused> {
+        self.store.choose().ok_or_else(|| {
+            let none = |slot| self.store.runnable(slot).err();
+            match self.store.slots().filter_map(none).last() {
+                Some(reason) => unfit(reason),
+                None => Refused::new(Refusal::Slot, format_args!("the device has no module slots")),
+            }
+        })
     }
 
     fn autostart(&mut self) {
         if self.store.choose().is_some_and(|boot| boot.header.autostart) {
-            self.start(&Start { call: Call::Entry, arguments: heapless::Vec::new(), fuel: None, detached: true });
-        }
-    }
-
-    fn start(&mut self, start: &Start<'_>) {
-        if let Err(refused) = self.try_start(start) {
-            report::refuse(&refused);
-        }
-    }
-
-    fn try_start(&mut self, start: &Start<'_>) -> Result<(), load::Refused> {
-        let Some(boot) = self.store.choose() else {
-            let none = |slot| self.store.runnable(slot).err();
-            let reason = self.store.slots().filter_map(none).last();
-            return Err(match reason {
-                Some(reason) => load::Refused::new(Refusal::Slot, format_args!("{reason}")),
-                None => load::Refused::new(Refusal::Slot, format_args!("the device has no module slots")),
+            let started = self.load(Source::Newest).and_then(|running| {
+                let (instance, call) = (running.id(), Call::Entry);
+                let start = Start { instance, call, arguments: heapless::Vec::new(), fuel: None, detached: true };
+                self.carry_out(&Request::Start(start))
             });
-        };
-        let bytes = self.module(&boot).unwrap_or_default();
-        let (running, loaded) = load::load(bytes, start)?;
-        self.store.begin(&boot).map_err(|error| load::Refused::new(Refusal::Slot, format_args!("{error}")))?;
-        send(&Event::Loaded(loaded));
-        send(&Event::Started);
-        load::begin(running).inspect_err(|_| end::end(running))
+            if let Err(refused) = started {
+                report::refuse(&refused);
+            }
+        }
     }
 
     /// A module in place, for as long as its slot is not written: which the slots' code forbids for those in use.
@@ -200,9 +346,81 @@ impl Device {
     }
 }
 
-fn stats() -> Stats {
-    let peaks = end::peaks();
-    Stats {
+fn find(instance: InstanceId) -> Result<&'static Running, Refused> {
+    registry::find(instance).ok_or_else(|| {
+        Refused::new(Refusal::Request, format_args!("there is no instance {}; List tells which there are", instance.0))
+    })
+}
+
+/// Whether a slot's module is loaded.
+fn is_loaded(slot: SlotIndex) -> bool {
+    registry::all().any(|running| running.source() == Source::Slot(slot.0))
+}
+
+fn offer(announced: &Announced<'_>) -> Result<Offer, Refused> {
+    let signature =
+        match announced.signature {
+            [] => None,
+            bytes => Some(bytes.try_into().map_err(|_| {
+                Refused::new(Refusal::Seal, format_args!("a signature has 64 bytes, not {}", bytes.len()))
+            })?),
+        };
+    let (store, slot, autostart, name) = match announced.destination {
+        Destination::Ram => (false, None, false, ""),
+        Destination::Slot { slot, autostart, name } => (true, slot, autostart, name),
+    };
+    let install = Install {
+        length: announced.length,
+        crc32: announced.crc32,
+        autostart,
+        seal: Seal { version: announced.version, floor: announced.floor, signature },
+        name: ModuleName::new(name),
+        slot: slot.map(SlotIndex),
+    };
+    Ok(Offer { token: announced.token, install, store })
+}
+
+fn failed(error: TransferError<FlashError>) -> Refused {
+    let kind = match error {
+        TransferError::Unknown | TransferError::Incomplete { .. } => Refusal::Request,
+        TransferError::Memory { .. } => Refusal::Memory,
+        TransferError::Install(InstallError::Seal(_)) => Refusal::Seal,
+        TransferError::Install(_) => Refusal::Slot,
+    };
+    Refused::new(kind, format_args!("{error}"))
+}
+
+fn unfit(unfit: Unfit) -> Refused {
+    let kind = if matches!(unfit, Unfit::Seal(_)) { Refusal::Seal } else { Refusal::Slot };
+    Refused::new(kind, format_args!("{unfit}"))
+}
+
+fn flash_failed(error: FlashError) -> Refused {
+    Refused::new(Refusal::Slot, format_args!("{error}"))
+}
+
+fn residents() -> heapless::Vec<Resident, MAX_INSTANCES> {
+    let mut residents: heapless::Vec<_, MAX_INSTANCES> = registry::all()
+        .map(|running| Resident {
+            instance: running.id(),
+            source: running.source(),
+            state: running.state(),
+            linear_memory: running.instance().layout().linear(),
+        })
+        .collect();
+    residents.sort_unstable_by_key(|resident| resident.instance);
+    residents
+}
+
+fn stats(instance: Option<InstanceId>) -> Result<Stats, Refused> {
+    let peaks = match instance {
+        Some(instance) => end::peaks(instance).ok_or_else(|| {
+            let reason = format_args!("nothing is known of instance {}, which is not the last that ended", instance.0);
+            Refused::new(Refusal::Request, reason)
+        })?,
+        None => end::Peaks::default(),
+    };
+    Ok(Stats {
         instructions: counters::instructions(),
         heap_peak: peaks.heap,
         linear_stack_peak: peaks.linear_stack,
@@ -212,5 +430,9 @@ fn stats() -> Stats {
         free_heap: kernel::heap::free_bytes() as u32,
         minimum_free_heap: kernel::heap::minimum_free_bytes() as u32,
         native_stack_spare: end::native_stack_spare(),
-    }
+        largest_free_block: kernel::heap::largest_free_block() as u32,
+        free_thunks: registry::free_thunk_count().into(),
+        lost_interrupts: deferred::lost(),
+        heartbeat_delay: heartbeat::worst_delay(),
+    })
 }

@@ -18,6 +18,7 @@ mod native_call;
 mod panic;
 mod report;
 mod thunk;
+mod trial;
 
 use esp_hal::{clock::CpuClock, timer::systimer::SystemTimer};
 
@@ -32,7 +33,7 @@ fn main() -> ! {
     if let Err(error) = console::init(peripherals.UART0, peripherals.GPIO20, peripherals.GPIO21) {
         panic!("the console cannot be set up: {error}");
     }
-    if heartbeat::start().is_err() || link::start().is_err() {
+    if heartbeat::start().is_err() || link::start().is_err() || instance::deferred::start().is_err() {
         panic!("no memory for the firmware's tasks");
     }
     kernel::start()

@@ -7,9 +7,11 @@ use espb_link::event::{Event, Exited, Frame, MAX_BACKTRACE, MAX_TEXT, Refused, T
 use espb_vm::{Trap, TrapKind};
 
 use crate::{
-    instance::{Failure, Progress, Running, end, load},
+    host,
+    instance::{Failure, Progress, Running, end, load, start},
     link,
     native_call::Assertion,
+    trial,
 };
 
 /// Tells the host of a refusal.
@@ -34,10 +36,14 @@ pub fn settle(running: &'static Running) {
 }
 
 fn returned(running: &'static Running, progress: &Progress, result: u64) {
-    let signature = load::signature_of(running.instance().module(), running.function()).ok();
-    let exited = Exited { result: value(signature, result), instructions: progress.instructions() };
+    let module = running.instance().module();
+    let signature = running.function().and_then(|function| start::signature_of(module, function).ok());
+    let (instance, instructions) = (running.id(), progress.instructions());
+    let exited = Exited { instance, result: value(signature, result), instructions };
     running.note_told();
-    if !running.is_detached() {
+    if running.is_detached() {
+        end::end_call(running);
+    } else {
         end::end(running);
     }
     link::send(&Event::Exited(exited));
@@ -54,10 +60,10 @@ fn value(signature: Option<Signature>, slots: u64) -> Value {
 }
 
 fn trapped(running: &'static Running, progress: &Progress, trap: Trap) {
-    let instructions = progress.instructions();
+    let (instance, instructions) = (running.id(), progress.instructions());
     if let Some(code) = trap.exit_code() {
         end::end(running);
-        return link::send(&Event::Exited(Exited { result: Value::I32(code), instructions }));
+        return link::send(&Event::Exited(Exited { instance, result: Value::I32(code), instructions }));
     }
     let mut reason = heapless::String::<MAX_TEXT>::new();
     // A text that is too long is cut.
@@ -69,8 +75,10 @@ fn trapped(running: &'static Running, progress: &Progress, trap: Trap) {
     }
     let length = progress.task.iter().position(|byte| *byte == 0).unwrap_or(progress.task.len());
     let task = core::str::from_utf8(progress.task.get(..length).unwrap_or_default()).unwrap_or("");
+    trial::note_trap(instance);
     end::end(running);
     link::send(&Event::Trapped(Trapped {
+        instance,
         code: trap.kind as u8,
         reason: &reason,
         value: value_of(&trap),
@@ -87,12 +95,9 @@ fn describe(running: &'static Running, progress: &Progress, trap: &Trap, text: &
     }
     let separator = if import.is_some() { ": " } else { "" };
     match trap.kind {
-        TrapKind::Contract if import.is_some() => {
-            write!(
-                text,
-                " was called with an argument that its contract forbids: number {}",
-                u32::from(trap.argument) + 1
-            )
+        TrapKind::Contract if let Some(import) = &import => {
+            write!(text, ": its contract forbids argument {}", trap.argument)?;
+            host::describe_demand(import.name, trap.argument, text)
         }
         TrapKind::Host => match progress.assertion {
             Some(Assertion { file, line }) if trap.value == Failure::KernelAssertion as u32 + line => {

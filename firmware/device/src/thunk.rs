@@ -7,7 +7,7 @@ use espb_vm::Thunks;
 
 use crate::instance;
 
-/// Thunks in the pool: address-taken functions that a module may have.
+/// Thunks in the pool: address-taken functions that all instances together may have.
 pub const COUNT: u16 = 256;
 /// log₂ of a thunk's size in bytes.
 const SHIFT: u8 = 3;
@@ -53,9 +53,19 @@ unsafe extern "C" {
     static espb_thunks: u8;
 }
 
-/// The thunks of the one instance there can be.
-pub fn pool() -> Thunks {
-    Thunks { first: (&raw const espb_thunks) as u32, shift: SHIFT, count: COUNT }
+/// Address of the thunk with this position in the pool.
+pub fn address(thunk: u16) -> u32 {
+    (&raw const espb_thunks) as u32 + (u32::from(thunk) << SHIFT)
+}
+
+/// Position in the pool of the thunk at this address.
+pub fn index(address: u32) -> Option<u16> {
+    run(0, COUNT).index(address)
+}
+
+/// A run of thunks of the pool.
+pub fn run(first: u16, count: u16) -> Thunks {
+    Thunks { first: address(first), shift: SHIFT, count }
 }
 
 /// Native code called thunk `index`. `words` points to a0–a7 and, right behind, the caller's stack arguments.

@@ -1,6 +1,8 @@
 //! Puts modules into the slots of a flash image, with the code that the firmware itself uses for it.
 
-use crate::{FLASH_SIZE, FlashImage, FlashOffset, ImageError, SECTOR_SIZE, Segment, firmware::PARTITION_TABLE, flash::ERASED};
+use crate::{
+    FLASH_SIZE, FlashImage, FlashOffset, ImageError, SECTOR_SIZE, Segment, firmware::PARTITION_TABLE, flash::ERASED,
+};
 use esp_idf_part::{PartitionTable, SubType, Type};
 use espb_slots::{
     Area, Install, InstallError, Installer, ModuleName, PARTITION_TYPE, PublicKey, RECORD_SUBTYPE, SECTOR,
@@ -41,8 +43,7 @@ impl SlotLayout {
         let find = |subtype: u8| {
             let partition = table.find_by_subtype(Type::Custom(PARTITION_TYPE), SubType::Custom(subtype))?;
             let end = partition.offset().checked_add(partition.size())?;
-            (end <= FLASH_SIZE)
-                .then_some(Region { offset: FlashOffset(partition.offset()), size: partition.size() })
+            (end <= FLASH_SIZE).then_some(Region { offset: FlashOffset(partition.offset()), size: partition.size() })
         };
         let subtypes = (SLOT_SUBTYPE..).take(record::MAX_SLOTS);
         let slots: Vec<Region> = subtypes.map_while(find).collect();
@@ -144,7 +145,7 @@ impl MemoryFlash {
             // Whoever names a slot here has the whole flash in hand and may give up what is in it.
             let Ok(()) = store.remove(slot);
         }
-        let mut installer = Installer::begin(&mut store, install, None).map_err(refused)?;
+        let mut installer = Installer::begin(&mut store, install, &|_| false).map_err(refused)?;
         installer.write(&mut store, module).map_err(refused)?;
         installer.finish(&mut store, SlotState::Valid).map_err(refused)
     }

@@ -3,8 +3,13 @@
 use heapless::Vec;
 use serde::{Deserialize, Serialize};
 
+use crate::{InstanceId, Source};
+
 /// Most frames of a backtrace that a trap report carries, innermost first.
 pub const MAX_BACKTRACE: usize = 16;
+
+/// Most instances that the device keeps at once.
+pub const MAX_INSTANCES: usize = 4;
 
 /// Longest text of a field, in bytes; the device cuts longer ones at a character's end.
 pub const MAX_TEXT: usize = 256;
@@ -20,13 +25,19 @@ pub enum Event<'a> {
     /// A request was not carried out; nothing was left behind.
     Refused(Refused<'a>),
     /// The call begins.
-    Started,
+    Started {
+        /// Of which instance.
+        instance: InstanceId,
+    },
     /// The call returned, or the module called `exit`.
     Exited(Exited),
     /// The instance was stopped by an error of the module.
     Trapped(Trapped<'a>),
     /// The instance was ended by `Request::Stop`.
-    Stopped,
+    Stopped {
+        /// Which one.
+        instance: InstanceId,
+    },
     /// Answer to `Request::Stats`.
     Stats(Stats),
     /// Answer to `Request::Ping`.
@@ -34,6 +45,90 @@ pub enum Event<'a> {
         /// The request's token.
         token: u32,
     },
+    /// Answer to `Request::List`, in the order of their loading.
+    Instances(Vec<Resident, MAX_INSTANCES>),
+    /// Answer to `Request::Upload` and `Request::Chunk`.
+    Received {
+        /// The upload's number.
+        token: u32,
+        /// Bytes of the module that are there, from its start.
+        bytes: u32,
+        /// Bytes that may be on their way beyond these.
+        window: u32,
+    },
+    /// Answer to `Request::Store`.
+    Stored {
+        /// The upload's number.
+        token: u32,
+        /// The slot that holds it.
+        slot: u8,
+    },
+    /// Answer to `Request::Slots`, `Confirm` and `Remove`; also sent unasked when a trial has failed.
+    #[serde(borrow)]
+    Slots(Slots<'a>),
+    /// Answer to `Request::Speed`: the speed changes after this frame.
+    Speed {
+        /// Bits a second.
+        baud: u32,
+    },
+}
+
+/// Most slots that a device can have.
+pub const MAX_SLOTS: usize = 4;
+
+/// The slots of a device.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Slots<'a> {
+    /// Least version that the device takes.
+    pub floor: u32,
+    /// Whether modules must be signed.
+    pub signed: bool,
+    /// One each slot, in the order of their numbers.
+    #[serde(borrow)]
+    pub slots: Vec<SlotInfo<'a>, MAX_SLOTS>,
+}
+
+/// A slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotInfo<'a> {
+    /// Its state (specs/slots.md): 0 empty, 1 new, 2 trial, 3 valid, 4 bad.
+    pub state: u8,
+    /// Whether this is the module that runs at boot.
+    pub newest: bool,
+    /// Whether its module is started at boot.
+    pub autostart: bool,
+    /// Length of the module in bytes.
+    pub length: u32,
+    /// Bytes that a module here can have.
+    pub capacity: u32,
+    /// Version of the module.
+    pub version: u32,
+    /// Its name.
+    pub name: &'a str,
+}
+
+/// An instance that is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resident {
+    /// Which one.
+    pub instance: InstanceId,
+    /// Where its module is.
+    pub source: Source,
+    /// What it does.
+    pub state: State,
+    /// Linear memory in bytes.
+    pub linear_memory: u32,
+}
+
+/// What an instance does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum State {
+    /// Nothing was called yet.
+    Loaded,
+    /// A call is in progress.
+    Running,
+    /// A detached call has returned; tasks and timers that it left live on.
+    Idle,
 }
 
 /// Who the device is.
@@ -74,6 +169,8 @@ pub enum Slot {
 /// Costs of loading, in machine instructions and bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loaded {
+    /// The new instance's number. Numbers count up from 1 and are not given twice until the chip resets.
+    pub instance: InstanceId,
     /// Machine instructions spent on verifying and instantiating.
     pub load_instructions: u64,
     /// Linear memory.
@@ -112,11 +209,15 @@ pub enum Refusal {
     Memory,
     /// The function to call does not exist or does not take these arguments.
     Call,
+    /// The device does not take a module of this version, or not without its signature.
+    Seal,
 }
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Exited {
+    /// Which instance; it is gone unless the call was detached and returned.
+    pub instance: InstanceId,
     /// Its result, or the argument of `exit`.
     pub result: Value,
     /// Machine instructions of the whole chip from `Started` to here.
@@ -141,6 +242,8 @@ pub enum Value {
 /// Why and where an instance was stopped.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trapped<'a> {
+    /// Which instance; it is gone.
+    pub instance: InstanceId,
     /// The stable number of the trap (specs/isa.md, "Traps").
     pub code: u8,
     /// The trap in words.
@@ -164,7 +267,7 @@ pub struct Frame {
     pub word: u32,
 }
 
-/// Counters of the firmware and of the running or last instance. Peaks are in bytes.
+/// Counters of the firmware and of an instance. Peaks are in bytes, 0 where no instance was asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
     /// Machine instructions since the application started.
@@ -185,4 +288,12 @@ pub struct Stats {
     pub minimum_free_heap: u32,
     /// Native stack of module tasks that was never used, of the task that used most.
     pub native_stack_spare: u32,
+    /// The most microseconds that a heartbeat came after its time, by the hardware's clock.
+    pub heartbeat_delay: u32,
+    /// The firmware's largest block of free heap.
+    pub largest_free_block: u32,
+    /// Thunks that no instance has.
+    pub free_thunks: u32,
+    /// Callbacks of interrupts that were lost because too many waited.
+    pub lost_interrupts: u32,
 }

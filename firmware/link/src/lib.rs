@@ -15,8 +15,28 @@ pub mod splitter;
 #[cfg(test)]
 mod tests;
 
+use serde::{Deserialize, Serialize};
+
+/// The number of an instance: from 1, counting up, and not given twice until the chip resets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct InstanceId(pub u16);
+
+/// Where a module is loaded from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Source {
+    /// A slot in flash, counted from 0.
+    Slot(u8),
+    /// The slot that would run at boot: the newest that may. An instance that is loaded names its slot.
+    Newest,
+    /// What `Request::Upload` brought into RAM; it becomes the instance's and goes with it.
+    Upload {
+        /// The upload's number.
+        token: u32,
+    },
+}
+
 /// Version of the messages. Both sides say theirs in `Hello`; a difference ends the conversation.
-pub const PROTOCOL: u16 = 1;
+pub const PROTOCOL: u16 = 3;
 
 /// Longest message in bytes, serialised, without checksum.
 pub const MAX_MESSAGE: usize = 1024;

@@ -3,11 +3,15 @@
 use std::{string::String, vec, vec::Vec};
 
 use crate::{
+    InstanceId,
     event::*,
     frame::{self, FrameError, MAX_FRAME},
     request::*,
     splitter::{Piece, Splitter},
 };
+
+const STARTED: Event<'static> = Event::Started { instance: InstanceId(1) };
+const STOPPED: Event<'static> = Event::Stopped { instance: InstanceId(1) };
 
 fn framed<M: serde::Serialize>(message: &M) -> Vec<u8> {
     frame::encode(message, &mut [0; MAX_FRAME]).expect("fits").to_vec()
@@ -31,6 +35,7 @@ fn receive(bytes: &[u8]) -> (String, Vec<String>) {
 
 fn trapped() -> Event<'static> {
     Event::Trapped(Trapped {
+        instance: InstanceId(7),
         code: 3,
         reason: "load outside of the module's memory",
         value: Some(0),
@@ -43,19 +48,20 @@ fn trapped() -> Event<'static> {
 #[test]
 fn frames_and_text_share_a_line() {
     let mut line = b"boot\n".to_vec();
-    line.extend(framed(&Event::Started));
+    line.extend(framed(&STARTED));
     line.extend(b"Hello from dynamic code!\n");
     line.extend(framed(&trapped()));
     line.extend(framed(&Event::Pong { token: 0 }));
     line.extend(b"end");
     let (text, events) = receive(&line);
     assert_eq!(text, "boot\nHello from dynamic code!\nend");
-    assert_eq!(events, [Event::Started, trapped(), Event::Pong { token: 0 }].map(|event| std::format!("{event:?}")));
+    assert_eq!(events, [STARTED, trapped(), Event::Pong { token: 0 }].map(|event| std::format!("{event:?}")));
 }
 
 #[test]
 fn a_request_arrives_as_it_was_sent() {
     let request = Request::Start(Start {
+        instance: InstanceId(3),
         call: Call::Export("checksum"),
         arguments: heapless::Vec::from_slice(&[
             Argument::Text("zero\0inside"),
@@ -79,15 +85,21 @@ fn a_request_arrives_as_it_was_sent() {
 }
 
 #[test]
+fn the_longest_chunk_fits_into_a_frame() {
+    let chunk = Request::Chunk { token: u32::MAX, offset: u32::MAX, bytes: &[0; MAX_CHUNK] };
+    assert!(frame::encode(&chunk, &mut [0; MAX_FRAME]).is_ok());
+}
+
+#[test]
 fn the_loss_of_a_byte_costs_one_frame_at_most() {
     let first = framed(&trapped());
     for lost in 0..first.len() {
         let mut line = first.clone();
         line.remove(lost);
-        line.extend(framed(&Event::Started));
-        line.extend(framed(&Event::Stopped));
+        line.extend(framed(&STARTED));
+        line.extend(framed(&STOPPED));
         let (_, events) = receive(&line);
-        assert_eq!(events.last().map(String::as_str), Some("Stopped"), "byte {lost} lost");
+        assert_eq!(events.last(), Some(&std::format!("{STOPPED:?}")), "byte {lost} lost");
         assert!(events.len() >= 2, "byte {lost} lost, only {events:?} arrived");
     }
 }
@@ -99,7 +111,7 @@ fn no_change_of_a_single_bit_goes_unnoticed() {
     for bit in 0..first.len() * 8 {
         let mut line = first.clone();
         line[bit / 8] ^= 1 << (bit % 8);
-        line.extend(framed(&Event::Stopped));
+        line.extend(framed(&STOPPED));
         let (_, events) = receive(&line);
         assert!(!events.contains(&sent), "bit {bit} changed");
     }
@@ -109,9 +121,9 @@ fn no_change_of_a_single_bit_goes_unnoticed() {
 fn a_delimiter_in_endless_noise_ends_by_itself() {
     let mut line = vec![0];
     line.extend(std::iter::repeat_n(b'x', 3 * MAX_FRAME));
-    line.extend(framed(&Event::Started));
+    line.extend(framed(&STARTED));
     let (text, events) = receive(&line);
-    assert_eq!((text.len(), events), (3 * MAX_FRAME, vec![String::from("Started")]));
+    assert_eq!((text.len(), events), (3 * MAX_FRAME, vec![std::format!("{STARTED:?}")]));
 }
 
 #[test]

@@ -39,6 +39,11 @@ pub enum SlotState {
 impl SlotState {
     const ALL: [Self; 5] = [Self::Empty, Self::New, Self::Trial, Self::Valid, Self::Bad];
 
+    /// The state of this number.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| *state as u8 == number)
+    }
+
     /// In words.
     pub fn name(self) -> &'static str {
         match self {
@@ -96,7 +101,7 @@ impl Record {
         let mut record = Self { counter: word(bytes, 4)?, floor: word(bytes, 8)?, ..Self::default() };
         for (index, slot) in record.slots.iter_mut().enumerate() {
             let state = *bytes.get(12 + index)?;
-            slot.state = SlotState::ALL.into_iter().find(|known| *known as u8 == state)?;
+            slot.state = SlotState::from_number(state)?;
             slot.stored_at = word(bytes, 16 + 4 * index)?;
             slot.identity = word(bytes, 32 + 4 * index)?;
         }
@@ -125,7 +130,8 @@ pub(crate) fn latest(area: &[u8]) -> (Option<Record>, Place) {
     let written = |number: &u32| cells.get(*number as usize).is_some_and(|cell| cell.iter().any(|byte| *byte != 0xff));
     let last = (at..(sector + 1) * PER_SECTOR).rev().find(written).unwrap_or(at);
     let next = last + 1;
-    let place = if next < (sector + 1) * PER_SECTOR { Place::Cell(next) } else { Place::Sector((sector + 1) % SECTORS) };
+    let place =
+        if next < (sector + 1) * PER_SECTOR { Place::Cell(next) } else { Place::Sector((sector + 1) % SECTORS) };
     (Some(record), place)
 }
 

@@ -96,6 +96,19 @@ pub enum CpuStop {
     Fault(Fault),
 }
 
+/// Two counted indirect jumps in a row. Where an interrupt comes between a jump and its target, the jump is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DispatchPair {
+    /// Where the first led.
+    pub first: u32,
+    /// Where the second led.
+    pub second: u32,
+    /// How often.
+    pub count: u64,
+    /// Instructions between the second and the jump that followed it.
+    pub instructions: u64,
+}
+
 /// A processor core with its backing memory and its bus.
 pub trait Cpu {
     /// The chip around it.
@@ -127,6 +140,10 @@ pub trait Cpu {
     fn count_dispatches(&mut self, range: Range<u32>);
     /// How many of them were executed since.
     fn dispatches(&self) -> u64;
+    /// Tells apart, from now on, where these jumps lead.
+    fn profile_dispatches(&mut self);
+    /// What [`Cpu::profile_dispatches`] found, in no order.
+    fn dispatch_pairs(&self) -> Vec<DispatchPair>;
     /// Runs until `deadline` or an earlier reason to stop.
     fn run(&mut self, deadline: Ticks) -> CpuStop;
 }

@@ -7,12 +7,12 @@ use core::{
 
 use espb_vm::{Trap, TrapKind};
 
-use super::{Call, Registration, format::Arguments, native, own, stdio};
+use super::{Call, Registration, conversion::Arguments, native, own, stdio};
 use crate::{console, kernel::ffi};
 
 pub const TABLE: &[Registration] = &[
     own("esp_log_write", |call| write(call, Arguments::after(call.vm, 3))),
-    own("esp_log_writev", |call| write(call, Arguments::List { memory: call.vm.memory(), address: call.word(3) })),
+    own("esp_log_writev", |call| write(call, Arguments::list(call.vm, 3))),
     own("esp_log_level_set", set_level),
     native!("esp_log_timestamp", ffi::xTaskGetTickCount),
     native!("esp_log_early_timestamp", ffi::xTaskGetTickCount),

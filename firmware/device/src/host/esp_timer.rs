@@ -9,7 +9,7 @@ use espb_vm::{Trap, TrapKind};
 
 use super::{Call, Registration, own};
 use crate::{
-    instance::{Failure, objects},
+    instance::Failure,
     kernel::{self, ffi},
 };
 
@@ -81,7 +81,7 @@ fn create(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
     if kernel::heap::is_short() {
         return Ok(NO_MEMORY);
     }
-    if objects::is_full() {
+    if call.running.objects().is_full() {
         return Err(Trap::new(TrapKind::Host, Failure::TooManyObjects as u32));
     }
     let handle = kernel::without_switching(|| {
@@ -98,7 +98,7 @@ fn create(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
         // SAFETY: as above; the timer does not run yet.
         unsafe { (*state).timer = timer };
         // There is room, as was seen above; tasks do not switch here.
-        let _ = objects::add(HandleKind::EspTimer, state as u32);
+        let _ = call.running.objects().add(HandleKind::EspTimer, state as u32);
         Some(state as u32)
     });
     match handle {

@@ -1,10 +1,13 @@
-//! printf's format strings over typed arguments. Knows neither where the text goes nor which function was called.
-//! Refused: `%n`, unknown conversions, and arguments whose type does not fit their conversion.
+//! Printing by a format string over typed arguments. Knows neither where the text goes nor which function was called.
+//! The call was checked before ([`super::conversion`]), but the module's other tasks may change memory at any time: so every
+//! access is checked here as well, and what was not there before is refused.
 
 use core::fmt::{self, Write};
 
 use espb_format::signature::ValType;
-use espb_vm::{HostCall, Memory, Trap, TrapKind};
+use espb_vm::{Memory, Trap, TrapKind};
+
+use super::conversion::{Arguments, Conversion, Length, Text};
 
 /// Most digits behind the point of `%e` and `%g`; more are printed as that many.
 const MAX_EXPONENT_DIGITS: usize = 60;
@@ -15,89 +18,6 @@ pub trait Sink {
     fn put(&mut self, bytes: &[u8]) -> Result<(), Trap>;
 }
 
-/// Where the arguments come from.
-pub enum Arguments<'c, 'a> {
-    /// Those of a variadic call.
-    Slots {
-        /// The call.
-        call: &'c HostCall<'a>,
-        /// Position of the next one among all arguments.
-        position: usize,
-        /// Its first slot.
-        slot: usize,
-    },
-    /// Behind a `va_list`: 4-byte slots, 8-byte values at addresses divisible by 8.
-    List {
-        /// The module's memory.
-        memory: Memory<'a>,
-        /// Address of the next slot.
-        address: u32,
-    },
-}
-
-impl<'c, 'a> Arguments<'c, 'a> {
-    /// The variadic arguments behind `fixed` 32-bit parameters.
-    pub fn after(call: &'c HostCall<'a>, fixed: usize) -> Self {
-        Self::Slots { call, position: fixed, slot: fixed }
-    }
-
-    fn wide(&mut self, wanted: ValType) -> Result<u64, Trap> {
-        match self {
-            Self::Slots { call, position, slot } => {
-                let found = call.signature().and_then(|signature| signature.params().nth(*position));
-                let value = match found {
-                    Some(found) if found == wanted && wanted.slots() == 2 => call.double_word(*slot),
-                    Some(found) if found == wanted => call.word(*slot).into(),
-                    // An int conversion of a long long prints its low word, as on any 32-bit machine.
-                    Some(ValType::I64) if wanted == ValType::I32 => call.word(*slot).into(),
-                    _ => return Err(call.violation(*position as u8, call.word(*slot))),
-                };
-                *slot += usize::from(found.map_or(1, ValType::slots));
-                *position += 1;
-                Ok(value)
-            }
-            Self::List { memory, address } => {
-                if wanted.slots() == 2 {
-                    *address = address.next_multiple_of(8);
-                    let low = memory.read_word(*address)?;
-                    let high = memory.read_word(address.wrapping_add(4))?;
-                    *address = address.wrapping_add(8);
-                    Ok(u64::from(low) | u64::from(high) << 32)
-                } else {
-                    let word = memory.read_word(*address)?;
-                    *address = address.wrapping_add(4);
-                    Ok(word.into())
-                }
-            }
-        }
-    }
-
-    fn word(&mut self) -> Result<u32, Trap> {
-        self.wide(ValType::I32).map(|value| value as u32)
-    }
-}
-
-#[derive(Clone, Copy, Default)]
-struct Conversion {
-    left: bool,
-    plus: bool,
-    space: bool,
-    alternate: bool,
-    zero: bool,
-    width: usize,
-    precision: Option<usize>,
-    length: Length,
-}
-
-#[derive(Clone, Copy, Default, PartialEq)]
-enum Length {
-    Char,
-    Short,
-    #[default]
-    Int,
-    LongLong,
-}
-
 /// Formats; answers how many bytes went to the sink.
 pub fn format(
     memory: Memory<'_>,
@@ -106,89 +26,20 @@ pub fn format(
     sink: &mut dyn Sink,
 ) -> Result<u32, Trap> {
     let mut output = Output { sink, count: 0, row: [0; ROW], filled: 0 };
-    let mut at = text;
-    let mut next = || {
-        let mut byte = [0];
-        memory.read(at, &mut byte)?;
-        at = at.wrapping_add(1);
-        Ok::<u8, Trap>(byte[0])
-    };
+    let mut text = Text::new(memory, text);
     loop {
-        match next()? {
+        match text.next()? {
             0 => {
                 output.flush()?;
                 return Ok(output.count);
             }
             b'%' => {
-                let (conversion, letter) = parse(&mut next, arguments)?;
+                let (conversion, letter) = Conversion::parse(&mut text, arguments)?;
                 convert(&conversion, letter, memory, arguments, &mut output)?;
             }
             byte => output.put(&[byte])?,
         }
     }
-}
-
-fn parse(
-    next: &mut dyn FnMut() -> Result<u8, Trap>,
-    arguments: &mut Arguments<'_, '_>,
-) -> Result<(Conversion, u8), Trap> {
-    let mut conversion = Conversion::default();
-    let mut byte = next()?;
-    loop {
-        match byte {
-            b'-' => conversion.left = true,
-            b'+' => conversion.plus = true,
-            b' ' => conversion.space = true,
-            b'#' => conversion.alternate = true,
-            b'0' => conversion.zero = true,
-            _ => break,
-        }
-        byte = next()?;
-    }
-    if byte == b'*' {
-        let width = arguments.word()? as i32;
-        conversion.left |= width < 0;
-        conversion.width = width.unsigned_abs() as usize;
-        byte = next()?;
-    } else {
-        conversion.width = number(&mut byte, next)?;
-    }
-    if byte == b'.' {
-        byte = next()?;
-        conversion.precision = if byte == b'*' {
-            byte = next()?;
-            usize::try_from(arguments.word()? as i32).ok()
-        } else {
-            Some(number(&mut byte, next)?)
-        };
-    }
-    loop {
-        conversion.length = match (byte, conversion.length) {
-            (b'h', Length::Short) => Length::Char,
-            (b'h', _) => Length::Short,
-            (b'j', _) => Length::LongLong,
-            (b'l', Length::Int) => {
-                byte = next()?;
-                if byte != b'l' {
-                    return Ok((conversion, byte));
-                }
-                Length::LongLong
-            }
-            // long, size_t and ptrdiff_t are 32 bits wide; long double is not supported by the translator.
-            (b'z' | b't', length) => length,
-            _ => return Ok((conversion, byte)),
-        };
-        byte = next()?;
-    }
-}
-
-fn number(byte: &mut u8, next: &mut dyn FnMut() -> Result<u8, Trap>) -> Result<usize, Trap> {
-    let mut value = 0usize;
-    while byte.is_ascii_digit() {
-        value = value.saturating_mul(10).saturating_add(usize::from(*byte - b'0'));
-        *byte = next()?;
-    }
-    Ok(value)
 }
 
 /// Bytes that are collected before they go to the sink.
@@ -278,11 +129,11 @@ fn convert(
             integer(conversion, prefix, value, if letter == b'o' { 8 } else { 16 }, letter == b'X', output)
         }
         b'p' => integer(conversion, b"0x", arguments.word()?.into(), 16, false, output),
-        b'c' => {
+        b'c' if conversion.length == Length::Int => {
             let byte = [arguments.word()? as u8];
             output.padded(conversion, false, b"", 1, |output| output.put(&byte))
         }
-        b's' => string(conversion, memory, arguments.word()?, output),
+        b's' if conversion.length == Length::Int => string(conversion, memory, arguments.word()?, output),
         b'f' | b'F' | b'e' | b'E' | b'g' | b'G' => {
             float(conversion, letter, f64::from_bits(arguments.wide(ValType::F64)?), output)
         }
@@ -303,7 +154,7 @@ fn signed(conversion: &Conversion, arguments: &mut Arguments<'_, '_>) -> Result<
     Ok(match conversion.length {
         Length::Char => i64::from(arguments.word()? as i8),
         Length::Short => i64::from(arguments.word()? as i16),
-        Length::Int => i64::from(arguments.word()? as i32),
+        Length::Int | Length::Long => i64::from(arguments.word()? as i32),
         Length::LongLong => arguments.wide(ValType::I64)? as i64,
     })
 }
@@ -312,7 +163,7 @@ fn unsigned(conversion: &Conversion, arguments: &mut Arguments<'_, '_>) -> Resul
     Ok(match conversion.length {
         Length::Char => u64::from(arguments.word()? as u8),
         Length::Short => u64::from(arguments.word()? as u16),
-        Length::Int => u64::from(arguments.word()?),
+        Length::Int | Length::Long => u64::from(arguments.word()?),
         Length::LongLong => arguments.wide(ValType::I64)?,
     })
 }

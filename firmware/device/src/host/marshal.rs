@@ -3,16 +3,20 @@
 
 use espb_format::{
     contract::{
-        Contract, Direction, Extent, Fate, Handle, HandleKind, HostContract, ImmetaEntries, ImmetaEntry, Param,
-        Pointer, ResultMeaning,
+        Contract, Direction, Extent, Fate, Flags, Format, FormatArgs, FormatStyle, Handle, HandleKind, HostContract,
+        ImmetaEntries, ImmetaEntry, Param, Pointer, ResultMeaning, Slot,
     },
     signature::Signature,
 };
 use espb_vm::{HostCall, Trap, TrapKind};
 
-use super::{Call, copies};
+use super::{
+    Call,
+    conversion::{self, Arguments},
+    copies,
+};
 use crate::{
-    instance::{Failure, objects, task},
+    instance::{Failure, Running, task},
     kernel::{self, ffi},
 };
 
@@ -32,16 +36,23 @@ impl Checked {
     }
 }
 
-/// Checks the arguments. Nothing of the module runs meanwhile, so what was checked still holds for kernel objects when the call begins.
-pub fn check(call: &HostCall<'_>, host: &HostContract) -> Result<Checked, Trap> {
+/// Checks who calls, and the arguments. Nothing of the module runs meanwhile, so what was checked still holds for kernel objects
+/// when the call begins. Other tasks may change memory before native code reads it: the module's own memory stays its own, and
+/// a function that follows addresses inside of it checks them again when it reads them.
+pub fn check(call: &HostCall<'_>, running: &Running, host: &HostContract) -> Result<Checked, Trap> {
+    let current = task::ModuleTask::current(running);
+    if current.is_some_and(task::ModuleTask::is_firmware) && !host.flags.contains(Flags::FROM_CALLBACK) {
+        return Err(Trap::new(TrapKind::Host, Failure::NotInCallback as u32));
+    }
     let mut checker = Checker {
         call,
+        running,
         signature: Signature::decode(host.signature),
         uses: [0; 2],
         released: None,
         result: ResultMeaning::Value,
     };
-    let note = |uses| task::ModuleTask::current().map_or([0; 2], |task| task.note_uses(uses));
+    let note = |uses| current.map_or([0; 2], |task| task.note_uses(uses));
     let uses_before = if host.immeta.is_empty() && host.cbmeta.is_empty() {
         note([0; 2])
     } else {
@@ -51,8 +62,18 @@ pub fn check(call: &HostCall<'_>, host: &HostContract) -> Result<Checked, Trap> 
     Ok(Checked { result: checker.result, released: checker.released, uses_before })
 }
 
+/// Where the numbers and handles are that a meaning refers to.
+#[derive(Clone, Copy)]
+enum Scope {
+    /// Parameters of the call.
+    Call,
+    /// Words of the structure at this address.
+    Structure(u32),
+}
+
 struct Checker<'c, 'a> {
     call: &'c HostCall<'a>,
+    running: &'c Running,
     signature: Option<Signature>,
     uses: [u32; 2],
     released: Option<(HandleKind, u32)>,
@@ -64,20 +85,22 @@ impl Checker<'_, '_> {
         if !host.cbmeta.is_empty() {
             let contract = host.contract().unwrap_or_else(Contract::default);
             for (position, param) in (0..).zip(&contract.params) {
-                self.param(position, param, self.word_of(position))?;
+                self.param(position, param, self.word_of(position), Scope::Call)?;
             }
             self.result = contract.result;
         } else {
             for entry in ImmetaEntries::new(host.immeta) {
                 match entry {
-                    Ok(ImmetaEntry::Param(position, param)) => self.param(position, &param, self.word_of(position))?,
+                    Ok(ImmetaEntry::Param(position, param)) => {
+                        self.param(position, &param, self.word_of(position), Scope::Call)?;
+                    }
                     Ok(ImmetaEntry::Result(result)) => self.result = result,
                     // The table was made by the encoder that this reads.
                     Err(_) => return Err(self.call.violation(0, 0)),
                 }
             }
         }
-        if matches!(self.result, ResultMeaning::Handle { created: true, .. }) && objects::is_full() {
+        if matches!(self.result, ResultMeaning::Handle { created: true, .. }) && self.running.objects().is_full() {
             return Err(Trap::new(TrapKind::Host, Failure::TooManyObjects as u32));
         }
         Ok(())
@@ -89,14 +112,25 @@ impl Checker<'_, '_> {
         self.call.word(before.map(|param| usize::from(param.slots())).sum())
     }
 
+    /// The word that a meaning refers to. Structures are in memory when this is asked.
+    fn word_in(&self, scope: Scope, slot: Slot) -> u32 {
+        match scope {
+            Scope::Call => self.word_of(slot),
+            Scope::Structure(address) => {
+                self.call.memory().read_word(address.wrapping_add(slot.into())).unwrap_or_default()
+            }
+        }
+    }
+
     fn violation(&self, position: u8, value: u32) -> Trap {
         self.call.violation(position, value)
     }
 
-    fn param(&mut self, position: u8, param: &Param, value: u32) -> Result<(), Trap> {
+    /// Checks `value` against a meaning of parameter `position`, or of a word in the structure that it points to.
+    fn param(&mut self, position: u8, param: &Param, value: u32, scope: Scope) -> Result<(), Trap> {
         match param {
             Param::Value | Param::UserData => Ok(()),
-            Param::Pointer(pointer) => self.pointer(position, pointer, value),
+            Param::Pointer(pointer) => self.pointer(position, pointer, value, scope),
             Param::Callback(callback) => {
                 if value == 0 && callback.nullable {
                     return Ok(());
@@ -112,7 +146,7 @@ impl Checker<'_, '_> {
                     .and_then(|function| module.signature(function.signature));
                 if signature == Some(callback.signature) { Ok(()) } else { Err(self.violation(position, value)) }
             }
-            Param::Handle(handle) => self.handle(position, handle, value),
+            Param::Handle(handle) => self.handle(position, handle, value, scope),
             Param::HandleOut { nullable, .. } => {
                 if (*nullable && value == 0) || self.call.memory().is_writable(value, 4) {
                     Ok(())
@@ -120,29 +154,42 @@ impl Checker<'_, '_> {
                     Err(self.violation(position, value))
                 }
             }
-            Param::Format(_) => {
+            Param::Format(Format { style: FormatStyle::Print, args }) => {
+                let arguments = match args {
+                    FormatArgs::Variadic => Arguments::Slots {
+                        call: self.call,
+                        position: self.signature.map_or(0, |signature| signature.param_count()),
+                        slot: self.signature.map_or(0, |signature| signature.param_slots()).into(),
+                    },
+                    FormatArgs::VaList(list) => {
+                        Arguments::List { call: self.call, position: (*list).into(), address: self.word_of(*list) }
+                    }
+                };
+                conversion::check(self.call, position, value, arguments)
+            }
+            // Where the arguments are written is seen only while the text is read: the function checks each.
+            Param::Format(Format { style: FormatStyle::Scan, .. }) => {
                 self.call.memory().string_length(value).map(|_| ()).map_err(|_| self.violation(position, value))
             }
         }
     }
 
-    fn pointer(&mut self, position: u8, pointer: &Pointer, address: u32) -> Result<(), Trap> {
+    fn pointer(&mut self, position: u8, pointer: &Pointer, address: u32, scope: Scope) -> Result<(), Trap> {
         if pointer.nullable && address == 0 {
             return Ok(());
         }
         let memory = self.call.memory();
         let call = self.call;
         let violation = || call.violation(position, address);
+        let word = |slot| self.word_in(scope, slot);
         let bytes = match pointer.extent {
             Extent::Const(bytes) => bytes,
-            Extent::Arg { param, scale } => self.word_of(param).checked_mul(scale).ok_or_else(violation)?,
-            Extent::Product(left, right) => {
-                self.word_of(left).checked_mul(self.word_of(right)).ok_or_else(violation)?
-            }
+            Extent::Arg { param, scale } => word(param).checked_mul(scale).ok_or_else(violation)?,
+            Extent::Product(left, right) => word(left).checked_mul(word(right)).ok_or_else(violation)?,
             Extent::CString => memory.string_length(address).map_err(|_| violation())? + 1,
-            Extent::CStringMax(limit) => self.string_within(address, self.word_of(limit)).ok_or_else(violation)?,
-            Extent::Element(queue) => self.element_size(self.word_of(queue)).ok_or_else(violation)?,
-            Extent::StoredAt(place) => memory.read_word(self.word_of(place)).map_err(|_| violation())?,
+            Extent::CStringMax(limit) => self.string_within(address, word(limit)).ok_or_else(violation)?,
+            Extent::Element(queue) => self.element_size(word(queue)).ok_or_else(violation)?,
+            Extent::StoredAt(place) => memory.read_word(word(place)).map_err(|_| violation())?,
             Extent::Region => 1,
         };
         let good = match pointer.direction {
@@ -155,12 +202,7 @@ impl Checker<'_, '_> {
         }
         for member in &pointer.members {
             let value = memory.read_word(address.wrapping_add(member.offset.into())).map_err(|_| violation())?;
-            match &member.meaning {
-                // What a structure's pointers refer to is given by other members, which these are not parameters for.
-                Param::Pointer(inner)
-                    if !matches!(inner.extent, Extent::Const(_) | Extent::CString | Extent::Region) => {}
-                meaning => self.param(position, meaning, value)?,
-            }
+            self.param(position, &member.meaning, value, Scope::Structure(address))?;
         }
         Ok(())
     }
@@ -168,7 +210,7 @@ impl Checker<'_, '_> {
     /// Bytes of a string up to its NUL, or `limit` if that comes first; `None` where neither lies in memory.
     fn string_within(&self, address: u32, limit: u32) -> Option<u32> {
         let memory = self.call.memory();
-        if memory.is_readable(address, limit) {
+        if limit == 0 || memory.is_readable(address, limit) {
             return Some(limit);
         }
         memory.string_length(address).ok().map(|length| length.saturating_add(1).min(limit))
@@ -176,21 +218,21 @@ impl Checker<'_, '_> {
 
     fn element_size(&self, queue: u32) -> Option<u32> {
         // SAFETY: the instance owns this queue, so it exists.
-        objects::owns(HandleKind::Queue, queue)
-            .then(|| unsafe { ffi::uxQueueGetQueueItemSize(queue as ffi::QueueHandle) })
+        let owned = self.running.objects().owns(HandleKind::Queue, queue);
+        owned.then(|| unsafe { ffi::uxQueueGetQueueItemSize(queue as ffi::QueueHandle) })
     }
 
-    fn handle(&mut self, position: u8, handle: &Handle, value: u32) -> Result<(), Trap> {
+    fn handle(&mut self, position: u8, handle: &Handle, value: u32, scope: Scope) -> Result<(), Trap> {
         if value == 0 && handle.nullable {
             return Ok(());
         }
-        if !objects::owns(handle.kind, value) {
+        if !self.running.objects().owns(handle.kind, value) {
             return Err(self.violation(position, value));
         }
         let released = match handle.fate {
             Fate::Used => false,
             Fate::Released => true,
-            Fate::ReleasedWhen { param, value } => self.word_of(param) == u32::from(value),
+            Fate::ReleasedWhen { param, value } => self.word_in(scope, param) == u32::from(value),
         };
         if released {
             self.released = Some((handle.kind, value));
@@ -202,11 +244,11 @@ impl Checker<'_, '_> {
 }
 
 /// Takes a released object off the instance's list, just before the call that deletes it.
-pub fn release(checked: &Checked) -> Result<(), Trap> {
+pub fn release(call: &Call<'_, '_>, checked: &Checked) -> Result<(), Trap> {
     let Some((kind, handle)) = checked.released else { return Ok(()) };
     // Both in one step: who is first deletes, and nobody begins to use what is about to go.
     kernel::without_switching(|| {
-        if task::is_used(handle) || !objects::remove(kind, handle) {
+        if task::is_used(handle) || !call.running.objects().remove(kind, handle) {
             return Err(Trap::new(TrapKind::Host, Failure::InUse as u32));
         }
         Ok(())
@@ -215,7 +257,7 @@ pub fn release(checked: &Checked) -> Result<(), Trap> {
 
 /// Registers what the call created and turns its result into the module's.
 pub fn settle(call: &Call<'_, '_>, checked: &Checked, result: Result<u64, Trap>) -> Result<u64, Trap> {
-    if let Some(task) = task::ModuleTask::current() {
+    if let Some(task) = task::ModuleTask::current(call.running) {
         task.note_uses(checked.uses_before);
     }
     let result = result?;
@@ -226,9 +268,10 @@ pub fn settle(call: &Call<'_, '_>, checked: &Checked, result: Result<u64, Trap>)
                 super::delete_object(kind, result as u32);
                 return Ok(0);
             }
-            objects::add(kind, result as u32).map_err(|_| Trap::new(TrapKind::Host, Failure::TooManyObjects as u32))?;
+            let added = call.running.objects().add(kind, result as u32);
+            added.map_err(|_| Trap::new(TrapKind::Host, Failure::TooManyObjects as u32))?;
         }
-        ResultMeaning::Copied { .. } if result != 0 => return copies::copy(call, result as u32),
+        ResultMeaning::Copied { extent, .. } if result != 0 => return copies::copy(call, result as u32, extent),
         _ => {}
     }
     Ok(result)

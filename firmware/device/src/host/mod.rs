@@ -3,8 +3,10 @@
 
 mod atomic;
 mod clock;
+mod conversion;
 mod copies;
 mod cpu;
+mod demand;
 mod esp_log;
 mod esp_timer;
 mod event;
@@ -22,21 +24,26 @@ mod string;
 mod task;
 mod timer;
 
-pub use copies::forget as forget_copies;
+pub use copies::Copies;
+pub use demand::describe as describe_demand;
+pub use stdlib::Seed;
 
 use espb_format::{
     container::{Import, Module, SectionKind},
-    contract::{self, HandleKind, HostContract},
+    contract::{self, Flags, HandleKind, HostContract},
 };
 use espb_link::event::Refusal;
 use espb_vm::{Host, HostCall, HostFunction, Trap, TrapKind};
 
 use crate::{
-    instance::{Failure, Running, end, load::Refused, objects},
+    instance::{Failure, Running, end, load::Refused},
     native_call,
 };
 
 include!(concat!(env!("OUT_DIR"), "/contracts.rs"));
+
+/// The functions with `restricted` in their hints line that modules may call all the same.
+const ALLOWED: &[&str] = &[];
 
 /// A host function's code.
 #[derive(Clone, Copy)]
@@ -164,12 +171,6 @@ impl Call<'_, '_> {
     }
 }
 
-/// The firmware as the VM sees it.
-pub struct DeviceHost;
-
-/// The one there is.
-pub static DEVICE_HOST: DeviceHost = DeviceHost;
-
 fn contract_at(function: HostFunction) -> Option<(&'static HostContract, Action)> {
     let index = usize::from(function.0);
     Some((HOST_CONTRACTS.get(index)?, (*ACTIONS.get(index)?)?))
@@ -194,24 +195,27 @@ pub fn check_imports(module: &Module<'_>) -> Result<(), Refused> {
         let immeta = record(SectionKind::MarshalMeta, import.marshal).map_err(|error| refuse(&error))?;
         let cbmeta = record(SectionKind::CallbackMeta, import.callbacks).map_err(|error| refuse(&error))?;
         contract.check(&import.signature, immeta, cbmeta).map_err(|difference| refuse(&difference))?;
+        if contract.flags.contains(Flags::RESTRICTED) && !ALLOWED.contains(&import.name) {
+            return Err(refuse(&"it affects the whole device, which this firmware does not allow modules"));
+        }
     }
     Ok(())
 }
 
 // SAFETY: `critical` turns interrupts off, so on one core nothing else runs.
-unsafe impl Host for DeviceHost {
+unsafe impl Host for Running {
     fn bind(&self, _index: u16, import: &Import<'_>) -> Option<HostFunction> {
         find(import.name)
     }
 
     fn call(&self, vm: &mut HostCall<'_>) -> Result<u64, Trap> {
+        // The verifier has bound every import.
         let missing = Trap::new(TrapKind::Host, Failure::Memory as u32);
-        let running = Running::current().ok_or(missing)?;
         let (contract, action) = contract_at(vm.function).ok_or(missing)?;
-        let checked = marshal::check(vm, contract)?;
-        let mut call = Call { vm, running };
+        let checked = marshal::check(vm, self, contract)?;
+        let mut call = Call { vm, running: self.leaked() };
         let mut run = || {
-            let result = marshal::release(&checked).and_then(|()| match action {
+            let result = marshal::release(&call, &checked).and_then(|()| match action {
                 Action::Native(function) => call.native(function, call.vm.arguments),
                 Action::Own(function) => function(&mut call),
             });
@@ -238,11 +242,11 @@ fn delete_object(kind: HandleKind, handle: u32) {
 }
 
 /// Deletes what an instance without tasks still owns: timers before what their callbacks may use.
-pub fn delete_objects() {
+pub fn delete_objects(running: &Running) {
     for kind in
         [HandleKind::EspTimer, HandleKind::Timer, HandleKind::EventGroup, HandleKind::StreamBuffer, HandleKind::Queue]
     {
-        while let Some(handle) = objects::take(kind) {
+        while let Some(handle) = running.objects().take(kind) {
             delete_object(kind, handle);
         }
     }

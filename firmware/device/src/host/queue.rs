@@ -4,11 +4,7 @@ use espb_format::contract::HandleKind;
 use espb_vm::Trap;
 
 use super::{Call, Registration, native, own};
-use crate::{
-    instance::{Running, objects},
-    kernel::ffi,
-    native_function,
-};
+use crate::{instance::Running, kernel::ffi, native_function};
 
 pub const TABLE: &[Registration] = &[
     native!("xQueueGenericCreate", ffi::xQueueGenericCreate),
@@ -36,7 +32,7 @@ fn reset(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
 
 /// Whether a task holds a mutex of the instance.
 pub fn holds_mutex(running: &Running, task: ffi::TaskHandle) -> bool {
-    let owned = (0..).map_while(|position| objects::nth(HandleKind::Queue, position));
+    let owned = (0..).map_while(|position| running.objects().nth(HandleKind::Queue, position));
     // SAFETY: these queues exist; of those that are no mutexes the kernel answers null.
     let mut holders = owned
         .chain(core::iter::once(running.critical() as u32))

@@ -4,7 +4,8 @@ use espb_vm::{Memory, Trap};
 
 use super::{
     Call, Registration,
-    format::{Arguments, Sink, format},
+    conversion::Arguments,
+    format::{Sink, format},
     own,
 };
 use crate::console;
@@ -24,7 +25,7 @@ pub const TABLE: &[Registration] = &[
 const DONE: u64 = 0;
 
 fn list<'c, 'a>(call: &'c Call<'_, 'a>, slot: usize) -> Arguments<'c, 'a> {
-    Arguments::List { memory: call.vm.memory(), address: call.word(slot) }
+    Arguments::list(call.vm, slot)
 }
 
 impl Sink for console::Output {

@@ -37,9 +37,9 @@ pub const TABLE: &[Registration] = &[
     own("strtoul", |call| Ok(convert(call)?.unsigned(u32::MAX.into()) as u32 as u64)),
     own("strtoll", |call| Ok(convert(call)?.signed(LONG_LONG).into())),
     own("strtoull", |call| Ok(convert(call)?.unsigned(u64::MAX))),
-    own("rand", |_| Ok(random().into())),
+    own("rand", |call| Ok(call.running.seed().next().into())),
     own("srand", |call| {
-        critical_section::with(|cs| SEED.borrow(cs).set(call.word(0).into()));
+        call.running.seed().set(call.word(0));
         Ok(0)
     }),
     own("qsort", sort),
@@ -162,17 +162,28 @@ fn convert(call: &Call<'_, '_>) -> Result<Number, Trap> {
     Ok(number)
 }
 
-/// State of `rand`; the same sequence for the same seed on every chip.
-static SEED: Mutex<Cell<u64>> = Mutex::new(Cell::new(1));
+/// State of an instance's `rand`; the same sequence for the same seed on every chip.
+pub struct Seed(Mutex<Cell<u64>>);
 
-/// A linear congruential generator modulo 2⁶⁴ (multiplier and increment from Knuth's MMIX); its upper bits, 0..=2³¹−1.
-fn random() -> u32 {
-    critical_section::with(|cs| {
-        let seed = SEED.borrow(cs);
-        let next = seed.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        seed.set(next);
-        (next >> 33) as u32
-    })
+impl Seed {
+    /// As if by `srand(1)`.
+    pub const fn new() -> Self {
+        Self(Mutex::new(Cell::new(1)))
+    }
+
+    fn set(&self, seed: u32) {
+        critical_section::with(|cs| self.0.borrow(cs).set(seed.into()));
+    }
+
+    /// A linear congruential generator modulo 2⁶⁴ (multiplier and increment from Knuth's MMIX); its upper bits, 0..=2³¹−1.
+    fn next(&self) -> u32 {
+        critical_section::with(|cs| {
+            let seed = self.0.borrow(cs);
+            let next = seed.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            seed.set(next);
+            (next >> 33) as u32
+        })
+    }
 }
 
 /// `qsort(base, count, size, compare)`: heap sort, which needs no memory and no recursion.

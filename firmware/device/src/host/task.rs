@@ -8,7 +8,7 @@ use espb_vm::{Stacks, Trap, TrapKind};
 use super::{Call, Registration, native, own, queue};
 use crate::{
     console,
-    instance::{self, Failure, end, objects, task as tasks},
+    instance::{self, Failure, end, task as tasks},
     kernel::{self, ffi},
 };
 
@@ -70,16 +70,16 @@ fn create(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
     }
 }
 
-fn own_task() -> Result<ffi::TaskHandle, Trap> {
-    match tasks::ModuleTask::current() {
+fn own_task(call: &Call<'_, '_>) -> Result<ffi::TaskHandle, Trap> {
+    match tasks::ModuleTask::current(call.running) {
         Some(task) if !task.is_firmware() => Ok(task.handle()),
         _ => Err(Trap::new(TrapKind::Host, Failure::NotInCallback as u32)),
     }
 }
 
 fn delete(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
-    let own = tasks::ModuleTask::current().map_or(ptr::null_mut(), tasks::ModuleTask::handle);
-    let task = if call.word(0) == 0 { own_task()? } else { call.word(0) as ffi::TaskHandle };
+    let own = tasks::ModuleTask::current(call.running).map_or(ptr::null_mut(), tasks::ModuleTask::handle);
+    let task = if call.word(0) == 0 { own_task(call)? } else { call.word(0) as ffi::TaskHandle };
     if queue::holds_mutex(call.running, task) {
         return Err(Trap::new(TrapKind::Host, Failure::MutexHeld as u32));
     }
@@ -87,7 +87,7 @@ fn delete(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
         // The kernel would notify the deleted task at the buffer's next use.
         return Err(Trap::new(TrapKind::Host, Failure::InUse as u32));
     }
-    objects::remove(HandleKind::Task, task as u32);
+    call.running.objects().remove(HandleKind::Task, task as u32);
     end::doom(task);
     while task == own {
         // SAFETY: suspends this task until the link task deletes it.
@@ -98,7 +98,7 @@ fn delete(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
 
 fn set_priority(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
     if call.word(0) == 0 {
-        own_task()?;
+        own_task(call)?;
     }
     // SAFETY: the handle was checked, null is the caller; the priority is in range.
     unsafe { ffi::vTaskPrioritySet(call.word(0) as ffi::TaskHandle, call.word(1).min(kernel::MODULE_PRIORITY_LIMIT)) };
@@ -106,7 +106,7 @@ fn set_priority(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
 }
 
 fn suspend(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
-    let own = own_task();
+    let own = own_task(call);
     match call.word(0) as ffi::TaskHandle {
         other if !other.is_null() && Ok(other) != own => {
             // A task must not stop while it holds the console.

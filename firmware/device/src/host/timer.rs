@@ -4,7 +4,7 @@ use espb_format::contract::HandleKind;
 use espb_vm::Trap;
 
 use super::{Call, Registration, native, own};
-use crate::{instance::objects, kernel::ffi, native_function};
+use crate::{kernel::ffi, native_function};
 
 pub const TABLE: &[Registration] = &[
     native!("xTimerCreate", ffi::xTimerCreate),
@@ -41,7 +41,7 @@ fn command(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
     let sent = call.native(native_function!(ffi::xTimerGenericCommandFromTask), call.vm.arguments)?;
     if number == DELETE && sent as u32 == 0 {
         // There was no room for the command: the timer is still there, and still the instance's. Its old place is free.
-        let _ = objects::add(HandleKind::Timer, call.word(0));
+        let _ = call.running.objects().add(HandleKind::Timer, call.word(0));
     }
     Ok(sent)
 }

@@ -2,17 +2,17 @@
 
 use espb_vm::{Trap, TrapKind, abi};
 
-use super::{Failure, Running, task::ModuleTask};
+use super::{Failure, Running, registry, task::ModuleTask};
 use crate::link;
 
-/// Runs the function behind thunk `index`. A callback that comes after its instance has ended, or that traps, gives 0.
+/// Runs the function behind thunk `index` of the pool. A callback that comes after its instance has ended, or that traps, gives 0.
 ///
 /// # Safety
 /// `words` points to the eight argument registers with the caller's stack arguments behind them.
 pub unsafe fn run(index: u16, words: *const u32) -> u64 {
-    let Some(running) = Running::current() else { return 0 };
+    let Some((running, callback)) = registry::owner_of(index) else { return 0 };
     // SAFETY: as the caller promises.
-    match unsafe { enter(running, index, words) } {
+    match unsafe { enter(running, callback, words) } {
         Ok(result) => result,
         Err(trap) => {
             running.note_trap(trap);

@@ -3,7 +3,7 @@
 
 use alloc::boxed::Box;
 use core::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     ffi::c_void,
     ptr,
     sync::atomic::{AtomicU32, Ordering},
@@ -11,11 +11,12 @@ use core::{
 
 use critical_section::Mutex;
 use espb_format::contract::HandleKind;
+use espb_link::{InstanceId, event::MAX_INSTANCES};
 
-use super::{RUNNING, Running, load, objects, task};
+use super::{Running, deferred, load, objects, registry, task};
 use crate::{console, host, kernel, kernel::ffi, link};
 
-/// What the last instance used at most.
+/// What an instance used at most.
 #[derive(Clone, Copy, Default)]
 pub struct Peaks {
     /// Private heap, bytes.
@@ -26,21 +27,23 @@ pub struct Peaks {
     pub shadow_stack: u32,
 }
 
-static PEAKS: Mutex<RefCell<Peaks>> = Mutex::new(RefCell::new(Peaks { heap: 0, linear_stack: 0, shadow_stack: 0 }));
+/// The last instance that ended, with its peaks.
+static LAST: Mutex<Cell<Option<(InstanceId, Peaks)>>> = Mutex::new(Cell::new(None));
 /// The least native stack that a deleted module task had left, in bytes.
 static NATIVE_STACK_SPARE: AtomicU32 = AtomicU32::new(u32::MAX);
 
 /// Tasks that the link task shall delete.
-static DOOMED: Mutex<RefCell<heapless::Vec<u32, { objects::MAX_OBJECTS }>>> =
+static DOOMED: Mutex<RefCell<heapless::Vec<u32, { MAX_INSTANCES * objects::MAX_OBJECTS }>>> =
     Mutex::new(RefCell::new(heapless::Vec::new()));
 
-/// Peaks of the running instance so far, or of the last one. For the link task.
-pub fn peaks() -> Peaks {
-    if let Some(running) = Running::current() {
-        task::note_peaks();
-        note_peaks(running);
+/// Peaks of a living instance so far, or of the last one that ended. For the link task.
+pub fn peaks(instance: InstanceId) -> Option<Peaks> {
+    if let Some(running) = registry::find(instance) {
+        task::note_peaks(running);
+        return Some(peaks_of(running));
     }
-    critical_section::with(|cs| *PEAKS.borrow_ref(cs))
+    let last = critical_section::with(|cs| LAST.borrow(cs).get());
+    last.filter(|(ended, _)| *ended == instance).map(|(_, peaks)| peaks)
 }
 
 /// The least native stack that any module task had left, in bytes; 0 before there was one. For the link task.
@@ -54,7 +57,7 @@ pub fn native_stack_spare() -> u32 {
 
 /// Has a task of the module deleted. The caller goes on when it is gone; if it is the caller's own, this does not return.
 pub fn doom(handle: ffi::TaskHandle) {
-    // As many places as there can be objects: this cannot fail.
+    // As many places as there can be tasks: this cannot fail.
     let _ = critical_section::with(|cs| DOOMED.borrow_ref_mut(cs).push(handle as u32));
     link::wake();
 }
@@ -80,14 +83,17 @@ fn delete_task(handle: ffi::TaskHandle) {
     task::forget(handle);
 }
 
-fn note_peaks(running: &'static Running) {
+fn peaks_of(running: &Running) -> Peaks {
     let instance = running.instance();
-    let peaks = Peaks {
-        heap: instance.heap_use().peak,
-        linear_stack: instance.stack_peak(),
-        shadow_stack: instance.shadow_peak(),
-    };
-    critical_section::with(|cs| PEAKS.replace(cs, peaks));
+    Peaks { heap: instance.heap_use().peak, linear_stack: instance.stack_peak(), shadow_stack: instance.shadow_peak() }
+}
+
+/// Deletes the task whose call has returned, so that the instance can take another.
+pub fn end_call(running: &Running) {
+    if let Some(main) = task::main_of(running) {
+        running.objects().remove(HandleKind::Task, main as u32);
+        console::while_idle(|| delete_task(main));
+    }
 }
 
 /// Ends the instance: deletes its tasks and everything else that it owns, unbinds its callbacks, gives its memory back.
@@ -95,25 +101,26 @@ pub fn end(running: &'static Running) {
     running.instance().stop();
     // In one go: this task does not block meanwhile, so no task of the module meets what a deleted one left, such as a mutex.
     console::while_idle(|| {
-        while let Some(handle) = task::any_of_module() {
+        while let Some(handle) = task::any_of(running) {
+            // It may have been doomed already.
+            critical_section::with(|cs| DOOMED.borrow_ref_mut(cs).retain(|doomed| *doomed != handle as u32));
             delete_task(handle);
         }
     });
-    while objects::take(HandleKind::Task).is_some() {}
-    critical_section::with(|cs| DOOMED.borrow_ref_mut(cs).clear());
+    while running.objects().take(HandleKind::Task).is_some() {}
+    deferred::forget(running.instance().thunks());
     // A firmware task that is inside a callback leaves it at its next branch or call; one that blocks there is woken.
-    while task::callback_in_progress() {
-        // SAFETY: the timer task lives for ever; waking it early does no harm.
-        unsafe { ffi::xTaskAbortDelay(ffi::xTimerGetTimerDaemonTaskHandle()) };
+    while let Some(task) = task::callback_in_progress(running) {
+        // SAFETY: it is not the instance's own, so it lives on; waking it early does no harm.
+        unsafe { ffi::xTaskAbortDelay(task) };
         kernel::delay(1);
     }
-    host::delete_objects();
+    host::delete_objects(running);
     settle_timer_task();
-    task::forget_firmware_tasks();
-    note_peaks(running);
-    host::forget_copies();
-    RUNNING.store(ptr::null_mut(), Ordering::Relaxed);
-    // SAFETY: `publish` leaked it; no task of the module is left and no callback finds it any more.
+    task::forget_callbacks(running);
+    critical_section::with(|cs| LAST.borrow(cs).set(Some((running.id(), peaks_of(running)))));
+    registry::remove(running);
+    // SAFETY: `load` leaked it; no task of the module is left and no callback finds it any more.
     free(unsafe { Box::from_raw(ptr::from_ref(running).cast_mut()) });
 }
 
@@ -127,13 +134,16 @@ fn settle_timer_task() {
     link::wait_settled();
 }
 
-/// Frees an instance that nothing uses any more.
+/// Frees an instance that nothing uses any more, or one that was not completed.
 pub(super) fn free(mut running: Box<Running>) {
-    running.instance = None;
-    // SAFETY: the block came from `load`; the instance that borrowed it is gone.
-    unsafe { load::free_block(running.block) };
-    if !running.critical.is_null() {
+    running.instance.take();
+    // SAFETY: the block came from `load`, if there is one; the instance that borrowed it is gone.
+    unsafe { load::free_block(running.block.get()) };
+    // The VM's instance was the last that read the module's bytes.
+    drop(running.upload.take());
+    let critical = running.critical.get();
+    if !critical.is_null() {
         // SAFETY: no task of the module is left that could hold or wait for it.
-        unsafe { ffi::vQueueDelete(running.critical) };
+        unsafe { ffi::vQueueDelete(critical) };
     }
 }

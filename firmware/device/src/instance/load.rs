@@ -1,28 +1,30 @@
-//! From a module in flash to a running call: parse, verify, check contracts, instantiate, start the main task.
+//! From the bytes of a module to an instance: parse, verify, check contracts, take memory and thunks.
 //! Each refusal says why; a refused module leaves nothing behind.
 
 use alloc::boxed::Box;
-use core::{cell::Cell, fmt::Write, mem::MaybeUninit, ptr};
+use core::{fmt::Write, mem::MaybeUninit, ptr};
 
-use critical_section::Mutex;
 use espb_format::{
     container::Module,
-    signature::{Signature, ValType},
-    verifier,
+    verifier::{self, Verified},
 };
 use espb_link::{
-    event::{Loaded, Refusal},
-    request::{Argument, Call, Start},
+    Source,
+    event::{Loaded, MAX_INSTANCES, Refusal},
 };
-use espb_vm::{Granule, Instance, Layout, LoadError, Stacks};
+use espb_vm::{Granule, Instance, Layout, LoadError, Thunks};
 
-use super::{MAX_SLOTS, Progress, Running, largest_block, publish, task};
-use crate::{counters, host, kernel, kernel::ffi, thunk};
+use super::{Running, registry, upload::Upload};
+use crate::{
+    counters, host,
+    kernel::{self, OutOfMemory, ffi},
+    thunk,
+};
 
 /// Bytes of heap that an instance leaves to the firmware, for stacks of tasks (about 10 KB each) and kernel objects.
 const RESERVE: usize = 104 * 1024;
-/// Priority of the main task, as in ESP-IDF.
-const MAIN_PRIORITY: u32 = 1;
+/// The same for an instance that cannot be had otherwise: its main task's stack and a few objects.
+const LEAST_RESERVE: usize = 32 * 1024;
 
 /// Why a module or a call was refused.
 pub struct Refused {
@@ -53,94 +55,102 @@ impl From<espb_format::error::FormatError> for Refused {
     }
 }
 
-/// Loads the module; `begin` starts it.
-pub fn load(bytes: &'static [u8], start: &Start<'_>) -> Result<(&'static Running, Loaded), Refused> {
+/// Makes an instance of a module, which `start` then runs.
+pub fn load(origin: Origin) -> Result<(&'static Running, Loaded), Refused> {
     let before = counters::instructions();
     let free = kernel::heap::free_bytes();
-    if Running::current().is_some() {
-        return Err(Refused::new(Refusal::Request, format_args!("a module is running; send Stop first")));
+    if registry::is_full() {
+        let reason = format_args!("{MAX_INSTANCES} instances are loaded, as many as there can be; stop one first");
+        return Err(Refused::new(Refusal::Request, reason));
     }
+    let running = assemble(origin)?;
+    if !registry::add(running) {
+        unreachable!("only the link task adds instances, and there was a place");
+    }
+    let linear_memory = running.instance().layout().linear();
+    let loaded = Loaded {
+        instance: running.id(),
+        load_instructions: counters::instructions() - before,
+        linear_memory,
+        overhead: (free - kernel::heap::free_bytes()) as u32 - linear_memory,
+        free_heap: kernel::heap::free_bytes() as u32,
+    };
+    Ok((running, loaded))
+}
+
+/// Where the bytes of a module are.
+pub enum Origin {
+    /// In this slot, in place.
+    Slot(u8, &'static [u8]),
+    /// In RAM, brought by the upload of this number.
+    Upload(u32, Upload),
+}
+
+/// Verifies the module and makes the instance with everything that belongs to it, in this order: a module that is not
+/// accepted takes nothing.
+fn assemble(origin: Origin) -> Result<&'static Running, Refused> {
+    let (source, bytes, upload) = match origin {
+        Origin::Slot(slot, bytes) => (Source::Slot(slot), bytes, None),
+        // SAFETY: the upload goes into the instance and is freed with it, after the VM's instance, which uses the bytes.
+        Origin::Upload(token, upload) => (Source::Upload { token }, unsafe { upload.leaked() }, Some(upload)),
+    };
     let module = Module::parse(bytes)?;
     let module = verifier::verify(&module)?;
     host::check_imports(&module)?;
-    let function = function_of(&module, start.call)?;
-
-    let available = largest_block().saturating_sub(RESERVE);
-    let layout = Layout::of(&module, available).map_err(refusal)?;
-    let block = allocate(&layout)?;
-    // SAFETY: the block was just allocated for this many granules and is freed in `end::free`, after the instance.
-    let instance =
-        Instance::new(module, unsafe { &mut *block }, thunk::pool(), &host::DEVICE_HOST).map_err(|error| {
-            // SAFETY: the instance was not made, so nobody uses the block.
-            unsafe { free_block(block) };
-            refusal(error)
+    let needed = module.callback_count();
+    let thunks =
+        u16::try_from(needed).map_err(|_| thunk::COUNT).and_then(registry::free_thunks).map_err(|longest| {
+            let reason = format_args!("the module needs {needed} callback thunks in a row and {longest} are free");
+            Refused::new(Refusal::Memory, reason)
         })?;
-    let mut running = Box::new(Running {
-        instance: Some(instance),
-        block,
-        function,
-        arguments: heapless::Vec::new(),
-        critical: ptr::null_mut(),
-        detached: start.detached,
-        progress: Mutex::new(Cell::new(Progress::default())),
-    });
-    let prepared = prepare(&mut running, start);
-    let linear_memory = layout.linear();
-    let overhead = (free - kernel::heap::free_bytes()) as u32 - linear_memory;
-    if let Err(refused) = prepared {
-        super::end::free(running);
-        return Err(refused);
-    }
-    let loaded = Loaded {
-        load_instructions: counters::instructions() - before,
-        linear_memory,
-        overhead,
-        free_heap: kernel::heap::free_bytes() as u32,
-    };
-    Ok((publish(running), loaded))
+    let running = leak(source, upload)?;
+    complete(running, module, thunks).inspect_err(|_| {
+        // SAFETY: leaked above, and nobody else knows of it.
+        super::end::free(unsafe { Box::from_raw(ptr::from_ref(running).cast_mut()) });
+    })?;
+    Ok(running)
 }
 
-fn prepare(running: &mut Running, start: &Start<'_>) -> Result<(), Refused> {
+/// An instance to be on the heap. Out of line: it is large, and the verifier needs the stack.
+#[inline(never)]
+fn leak(source: Source, upload: Option<Upload>) -> Result<&'static Running, Refused> {
+    match kernel::heap::try_box(Running::new(registry::next_id(), source, upload)) {
+        Ok(running) => Ok(Box::leak(running)),
+        Err(OutOfMemory) => Err(Refused::new(Refusal::Memory, format_args!("no memory for the instance"))),
+    }
+}
+
+fn complete(running: &'static Running, module: Verified<'static>, thunks: Thunks) -> Result<(), Refused> {
     // SAFETY: makes a recursive mutex on the kernel's heap.
-    running.critical = unsafe { ffi::xQueueCreateMutex(ffi::QUEUE_TYPE_RECURSIVE_MUTEX) };
-    if running.critical.is_null() {
+    running.critical.set(unsafe { ffi::xQueueCreateMutex(ffi::QUEUE_TYPE_RECURSIVE_MUTEX) });
+    if running.critical.get().is_null() {
         return Err(Refused::new(Refusal::Memory, format_args!("no memory for the instance's mutex")));
     }
-    let Some(instance) = &running.instance else { return Ok(()) };
-    instance.set_fuel(start.fuel);
-    let signature = signature_of(instance.module(), running.function)?;
-    running.arguments = match start.call {
-        Call::Entry => entry_arguments(instance, &signature, &start.arguments)?,
-        Call::Export(_) => export_arguments(instance, &signature, &start.arguments)?,
-    };
+    let layout = layout_of(&module)?;
+    let block = allocate(&layout)?;
+    running.block.set(block);
+    // SAFETY: the block was just allocated for this many granules and is freed in `end::free`, after the instance.
+    let instance = Instance::new(module, unsafe { &mut *block }, thunks, running).map_err(refusal)?;
+    // It was empty.
+    let _ = running.instance.set(instance);
     Ok(())
 }
 
-/// Starts the main task, which makes the call.
-pub fn begin(running: &'static Running) -> Result<(), Refused> {
-    task::spawn(running, c"main", Stacks::Main, task::Work::Call, MAIN_PRIORITY, |_| Ok(()))
-        .map_err(|trap| Refused::new(Refusal::Memory, format_args!("the main task cannot start: {trap}")))
-}
-
-fn function_of(module: &Module<'_>, call: Call<'_>) -> Result<u16, Refused> {
-    match call {
-        Call::Entry => module.limits().entry.ok_or_else(|| {
-            Refused::new(Refusal::Call, format_args!("the module has no entry; name an export with --call"))
-        }),
-        Call::Export(name) => module
-            .exports()
-            .find(|export| export.name == name)
-            .map(|export| export.function)
-            .ok_or_else(|| Refused::new(Refusal::Call, format_args!("the module exports no function `{name}`"))),
+/// How much memory the instance gets: half of what tasks and kernel objects leave, so that another instance finds room too, but
+/// what it needs at least if there is that much at all.
+fn layout_of(module: &Module<'static>) -> Result<Layout, Refused> {
+    let largest = kernel::heap::largest_free_block();
+    let share = largest.saturating_sub(RESERVE) / 2;
+    match Layout::of(module, share) {
+        Err(LoadError::Memory { needed, .. }) => {
+            let all = largest.saturating_sub(LEAST_RESERVE);
+            Layout::of(module, all.min(needed as usize)).map_err(|error| match error {
+                LoadError::Memory { needed, .. } => refusal(LoadError::Memory { needed, available: all as u32 }),
+                other => refusal(other),
+            })
+        }
+        layout => layout.map_err(refusal),
     }
-}
-
-/// The signature of a function of a verified module.
-pub fn signature_of(module: &Module<'_>, function: u16) -> Result<Signature, Refused> {
-    module
-        .function(function)
-        .and_then(|function| module.signature(function.signature))
-        .ok_or_else(|| Refused::new(Refusal::Call, format_args!("the module has no function {function}")))
 }
 
 fn allocate(layout: &Layout) -> Result<*mut [Granule], Refused> {
@@ -171,87 +181,4 @@ fn refusal(error: LoadError) -> Refused {
         LoadError::Alignment | LoadError::Code(_) => Refusal::Format,
     };
     Refused::new(kind, format_args!("{error}"))
-}
-
-type Slots = heapless::Vec<u32, MAX_SLOTS>;
-
-/// `argc`, `argv`, `envp`: as many as the entry declares.
-fn entry_arguments(
-    instance: &Instance<'_>,
-    signature: &Signature,
-    arguments: &[Argument<'_>],
-) -> Result<Slots, Refused> {
-    if signature.param_count() > 3 || signature.params().any(|param| param != ValType::I32) {
-        return Err(Refused::new(
-            Refusal::Call,
-            format_args!("the entry must take (int argc, char *argv[], char *envp[]) or fewer of these"),
-        ));
-    }
-    let count = arguments.len() as u32;
-    let mut slots = Slots::new();
-    if signature.param_count() > 0 {
-        // argv with its terminating null, then envp: only a null.
-        let vector = instance.allocate_zeroed(count + 2, 4).ok_or_else(no_room)?;
-        for (index, argument) in (0u32..).zip(arguments) {
-            let Argument::Text(text) = argument else {
-                return Err(Refused::new(Refusal::Call, format_args!("arguments of the entry must be text")));
-            };
-            let copy = copy_text(instance, text)?;
-            instance.memory().write_word(vector + 4 * index, copy).map_err(|_| no_room())?;
-        }
-        let all = [count, vector, vector + 4 * (count + 1)];
-        slots.extend(all.into_iter().take(signature.param_count()));
-    }
-    Ok(slots)
-}
-
-fn export_arguments(
-    instance: &Instance<'_>,
-    signature: &Signature,
-    arguments: &[Argument<'_>],
-) -> Result<Slots, Refused> {
-    if signature.param_count() != arguments.len() {
-        return Err(Refused::new(
-            Refusal::Call,
-            format_args!("the function takes {} arguments, not {}", signature.param_count(), arguments.len()),
-        ));
-    }
-    let mut slots = Slots::new();
-    for (position, (param, argument)) in (1..).zip(signature.params().zip(arguments)) {
-        let bits = match (param, *argument) {
-            (ValType::I32, Argument::Text(text)) => copy_text(instance, text)?.into(),
-            (ValType::I32, Argument::Integer(value)) if (-(1 << 31)..1 << 32).contains(&value) => {
-                u64::from(value as u32)
-            }
-            (ValType::I64, Argument::Integer(value)) => value as u64,
-            (ValType::F32, Argument::Integer(value)) => u64::from((value as f32).to_bits()),
-            (ValType::F64, Argument::Integer(value)) => (value as f64).to_bits(),
-            (ValType::F32, Argument::Number(value)) => u64::from((value as f32).to_bits()),
-            (ValType::F64, Argument::Number(value)) => value.to_bits(),
-            _ => {
-                return Err(Refused::new(
-                    Refusal::Call,
-                    format_args!("argument {position} does not fit the parameter's type {}", param.name()),
-                ));
-            }
-        };
-        let words = [bits as u32, (bits >> 32) as u32];
-        for word in words.into_iter().take(param.slots().into()) {
-            slots.push(word).map_err(|_| Refused::new(Refusal::Call, format_args!("too many arguments")))?;
-        }
-    }
-    Ok(slots)
-}
-
-fn copy_text(instance: &Instance<'_>, text: &str) -> Result<u32, Refused> {
-    let address = instance.allocate_zeroed(1, text.len() as u32 + 1).ok_or_else(no_room)?;
-    instance.memory().write(address, text.as_bytes()).map_err(|_| no_room())?;
-    Ok(address)
-}
-
-fn no_room() -> Refused {
-    Refused::new(
-        Refusal::Memory,
-        format_args!("the module's heap has no room for the arguments; build it with a larger --heap"),
-    )
 }

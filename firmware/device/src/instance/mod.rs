@@ -1,28 +1,35 @@
-//! The one instance: what runs, how it ended, who may know. Loading is in `load`, ending in `end`.
-//! Nothing here speaks to the link; the link task asks.
+//! An instance: what belongs to it, what has become of it, who may know. Loading is in `load`, starting in `start`, ending in `end`.
+//! Nothing here speaks to the link; the link task asks. No code finds "the current" instance: a host call knows its own, a
+//! thunk its owner.
 
 pub mod callback;
+pub mod deferred;
 pub mod end;
 pub mod load;
 pub mod objects;
+pub mod registry;
+pub mod start;
 pub mod task;
+pub mod upload;
 
-use alloc::boxed::Box;
 use core::{
-    cell::Cell,
+    cell::{Cell, OnceCell, RefCell},
     ffi::CStr,
     ptr,
-    sync::atomic::{AtomicPtr, Ordering},
 };
 
 use critical_section::Mutex;
+use espb_link::{InstanceId, Source, event::State};
 use espb_vm::{Granule, Instance, Trap, TrapKind};
 
 use crate::{
     counters,
-    kernel::{self, ffi},
+    host::{Copies, Seed},
+    kernel::ffi,
     native_call::Assertion,
 };
+use objects::Objects;
+use upload::Upload;
 
 /// Bytes of a task name that a report keeps.
 pub const TASK_NAME: usize = 16;
@@ -71,21 +78,43 @@ impl Failure {
     }
 }
 
-/// An instance with what belongs to it.
+/// An instance with what belongs to it. It is the host that its module sees ([`crate::host`]).
 pub struct Running {
-    instance: Option<Instance<'static>>,
-    block: *mut [Granule],
-    function: u16,
-    arguments: heapless::Vec<u32, MAX_SLOTS>,
+    id: InstanceId,
+    source: Source,
+    /// Set by `load`, before anybody else knows of this.
+    instance: OnceCell<Instance<'static>>,
+    block: Cell<*mut [Granule]>,
+    /// The module's bytes, if they lie in RAM.
+    upload: Option<Upload>,
     /// Excludes the module's tasks from each other in its critical sections.
-    critical: ffi::QueueHandle,
-    /// Keep tasks and timers when the call has returned.
-    detached: bool,
+    critical: Cell<ffi::QueueHandle>,
+    objects: Objects,
+    copies: Copies,
+    seed: Seed,
+    call: Mutex<RefCell<Option<PlannedCall>>>,
     progress: Mutex<Cell<Progress>>,
 }
 
+// SAFETY: the cells are written by `load` before the instance is published, and when it is freed, which is when nobody uses it.
+// Everything else guards itself.
+unsafe impl Sync for Running {}
+
+/// The call that `Start` asked for.
+#[derive(Clone)]
+pub struct PlannedCall {
+    /// Function of the module.
+    pub function: u16,
+    /// Its arguments in slots.
+    pub arguments: heapless::Vec<u32, MAX_SLOTS>,
+    /// Keep the instance when the call has returned.
+    pub detached: bool,
+    /// The constructors have yet to run.
+    pub constructors: bool,
+}
+
 /// What has become of an instance so far.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub struct Progress {
     /// The call's result slots, once it has returned.
     pub result: Option<u64>,
@@ -104,47 +133,121 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// Nothing has become of it yet.
+    const NONE: Self = Self {
+        result: None,
+        trap: None,
+        task: [0; TASK_NAME],
+        assertion: None,
+        told: false,
+        started_at: 0,
+        ended_at: 0,
+    };
+
     /// Machine instructions of the whole chip during the call.
     pub fn instructions(&self) -> u64 {
         self.ended_at.saturating_sub(self.started_at)
     }
 }
 
-static RUNNING: AtomicPtr<Running> = AtomicPtr::new(ptr::null_mut());
-
 impl Running {
-    /// The instance there is, if any. It stays until the link task ends it, which it does when no code uses it.
-    pub fn current() -> Option<&'static Self> {
-        // SAFETY: the pointer is set to a leaked box and cleared before that is freed.
-        unsafe { RUNNING.load(Ordering::Relaxed).as_ref() }
+    /// An instance to be, which holds nothing yet.
+    const fn new(id: InstanceId, source: Source, upload: Option<Upload>) -> Self {
+        Self {
+            id,
+            source,
+            instance: OnceCell::new(),
+            block: Cell::new(ptr::slice_from_raw_parts_mut(ptr::null_mut(), 0)),
+            upload,
+            critical: Cell::new(ptr::null_mut()),
+            objects: Objects::new(),
+            copies: Copies::new(),
+            seed: Seed::new(),
+            call: Mutex::new(RefCell::new(None)),
+            progress: Mutex::new(Cell::new(Progress::NONE)),
+        }
+    }
+
+    /// The same with the lifetime that it has: a host call of the instance knows it by a shorter one.
+    pub fn leaked(&self) -> &'static Self {
+        // SAFETY: `load` leaks every instance, and the link task frees it when no code of it runs.
+        unsafe { &*ptr::from_ref(self) }
+    }
+
+    /// Its number.
+    pub fn id(&self) -> InstanceId {
+        self.id
+    }
+
+    /// Where its module was loaded from.
+    pub fn source(&self) -> Source {
+        self.source
     }
 
     /// The VM's instance.
-    pub fn instance(&'static self) -> &'static Instance<'static> {
-        match &self.instance {
+    pub fn instance(&self) -> &Instance<'static> {
+        match self.instance.get() {
             Some(instance) => instance,
             None => unreachable!("an instance is published only after it was made"),
         }
     }
 
-    /// Function that `Start` called.
-    pub fn function(&self) -> u16 {
-        self.function
+    /// The kernel objects that it owns.
+    pub fn objects(&self) -> &Objects {
+        &self.objects
     }
 
-    /// Its arguments in slots.
-    pub fn arguments(&self) -> &[u32] {
-        &self.arguments
+    /// The firmware's strings that it has copies of.
+    pub fn copies(&self) -> &Copies {
+        &self.copies
+    }
+
+    /// State of its random numbers.
+    pub fn seed(&self) -> &Seed {
+        &self.seed
     }
 
     /// The mutex behind the module's critical sections.
     pub fn critical(&self) -> ffi::QueueHandle {
-        self.critical
+        self.critical.get()
     }
 
-    /// Whether tasks and timers go on when the call has returned.
+    /// The call in progress, or the last one; `None` before the first.
+    pub fn call(&self) -> Option<PlannedCall> {
+        critical_section::with(|cs| self.call.borrow_ref(cs).clone())
+    }
+
+    /// Function of the call in progress.
+    pub fn function(&self) -> Option<u16> {
+        critical_section::with(|cs| self.call.borrow_ref(cs).as_ref().map(|call| call.function))
+    }
+
+    /// Whether the instance stays when its call has returned.
     pub fn is_detached(&self) -> bool {
-        self.detached
+        critical_section::with(|cs| self.call.borrow_ref(cs).as_ref().is_some_and(|call| call.detached))
+    }
+
+    /// What it does.
+    pub fn state(&self) -> State {
+        let progress = self.progress();
+        match critical_section::with(|cs| self.call.borrow_ref(cs).is_some()) {
+            false => State::Loaded,
+            true if progress.told => State::Idle,
+            true => State::Running,
+        }
+    }
+
+    /// Plans a call; the one before has returned.
+    fn plan(&self, call: PlannedCall) {
+        critical_section::with(|cs| {
+            self.call.replace(cs, Some(call));
+            self.progress.borrow(cs).set(Progress::NONE);
+        });
+    }
+
+    /// Forgets a call that could not begin.
+    fn forget_call(&self) {
+        critical_section::with(|cs| self.call.replace(cs, None));
     }
 
     /// What has become of it.
@@ -185,7 +288,7 @@ impl Running {
     }
 
     /// The current task met this trap; the first one counts. Stops the others.
-    pub fn note_trap(&'static self, trap: Trap) {
+    pub fn note_trap(&self, trap: Trap) {
         if trap.kind == TrapKind::Stopped {
             // Only a consequence of what another task has met or will note.
             return;
@@ -215,15 +318,4 @@ pub fn enter_critical(running: &Running) {
 pub fn leave_critical(running: &Running) {
     // SAFETY: the mutex lives as long as the instance; giving it without holding it does nothing.
     unsafe { ffi::xQueueGiveMutexRecursive(running.critical()) };
-}
-
-fn publish(running: Box<Running>) -> &'static Running {
-    let running = Box::leak(running);
-    RUNNING.store(running, Ordering::Relaxed);
-    running
-}
-
-/// Largest block that the heap can give now.
-fn largest_block() -> usize {
-    kernel::heap::largest_free_block()
 }

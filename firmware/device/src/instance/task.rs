@@ -1,4 +1,7 @@
-//! Native tasks that run module code: their state, their stacks, their list. Ending them is the link task's work (`instance::end`).
+//! Native tasks that run module code: their states, their stacks, their list. Ending them is the link task's work (`instance::end`).
+//!
+//! A task has a state for each instance whose code it runs: one of an instance its own, one of the firmware one for each instance
+//! that has given it callbacks. They are chained from the task's thread-local pointer.
 
 use alloc::boxed::Box;
 use core::{
@@ -12,13 +15,15 @@ use critical_section::Mutex;
 use espb_format::contract::HandleKind;
 use espb_vm::{Context, Stacks, Trap, TrapKind};
 
-use super::{Failure, Running, objects};
+use super::{Failure, Running};
 use crate::{
     kernel::{self, ffi, tls},
     link,
 };
 
-/// Most native tasks that run module code at once, the kernel's timer task among them.
+/// Most states of tasks at once, of all instances together.
+const MAX_STATES: usize = 48;
+/// Most tasks of an instance, firmware tasks that make its callbacks among them.
 const MAX_TASKS: usize = 24;
 /// Native stack of a module task in bytes: interpreter, host functions and printf, [`MAX_ENTRIES`] deep. The C stack of the
 /// module's code is in linear memory and has the size that the module asked for.
@@ -39,8 +44,11 @@ pub enum Work {
     Callbacks,
 }
 
-/// State of a native task that runs module code. Lives on the heap until the link task frees it.
+/// State of a native task that runs an instance's code. Lives on the heap until the link task frees it.
 pub struct ModuleTask {
+    running: &'static Running,
+    /// The same task's state for another instance.
+    next: AtomicPtr<Self>,
     context: Option<Context<'static>>,
     shadow: *mut [u32],
     work: Work,
@@ -49,7 +57,7 @@ pub struct ModuleTask {
     uses: [AtomicU32; 2],
 }
 
-type TaskList = heapless::Vec<NonNull<ModuleTask>, MAX_TASKS>;
+type TaskList = heapless::Vec<NonNull<ModuleTask>, MAX_STATES>;
 struct Tasks(TaskList);
 // SAFETY: the pointers are to heap blocks that any task may reach; who frees them is said at `end`.
 unsafe impl Send for Tasks {}
@@ -58,17 +66,20 @@ static TASKS: Mutex<RefCell<Tasks>> = Mutex::new(RefCell::new(Tasks(heapless::Ve
 
 impl ModuleTask {
     fn new(running: &'static Running, stacks: Stacks, work: Work) -> Result<Box<Self>, Trap> {
+        let no_memory = || Trap::new(TrapKind::Host, Failure::Memory as u32);
         let words = running.instance().layout().shadow_stack as usize / size_of::<u32>();
-        // The small block first: there is room for it (`heap::is_short`), whereas the shadow stack may well not fit.
-        let mut task = Box::new(Self {
+        let mut task = kernel::heap::try_box(Self {
+            running,
+            next: AtomicPtr::new(ptr::null_mut()),
             context: None,
             shadow: ptr::slice_from_raw_parts_mut(ptr::NonNull::dangling().as_ptr(), 0),
             work,
             handle: AtomicPtr::new(ptr::null_mut()),
             uses: [AtomicU32::new(0), AtomicU32::new(0)],
-        });
+        })
+        .map_err(|_| no_memory())?;
         let mut shadow = alloc::vec::Vec::new();
-        shadow.try_reserve_exact(words).map_err(|_| Trap::new(TrapKind::Host, Failure::Memory as u32))?;
+        shadow.try_reserve_exact(words).map_err(|_| no_memory())?;
         shadow.resize(words, 0);
         task.shadow = Box::into_raw(shadow.into_boxed_slice());
         // SAFETY: the block is freed in `drop`, after the context; nobody else has the pointer.
@@ -76,25 +87,24 @@ impl ModuleTask {
         Ok(task)
     }
 
-    /// The state of the current task, if it runs module code.
-    pub fn current() -> Option<&'static Self> {
-        // SAFETY: the pointer is set to a state that lives as long as the task, and cleared before that ends.
-        unsafe { tls::get(tls::MODULE_TASK).cast::<Self>().as_ref() }
+    /// The current task's state for this instance, if it runs its code.
+    pub fn current(running: &Running) -> Option<&'static Self> {
+        chain(tls::get(tls::MODULE_TASK).cast()).find(|task| ptr::eq(task.running, running))
     }
 
-    /// The state of the current task; made at the first callback on a firmware task.
+    /// The current task's state for this instance; made at the first callback on a task that is not its own.
     pub fn current_or_new(running: &'static Running) -> Result<&'static Self, Trap> {
-        if let Some(task) = Self::current() {
+        if let Some(task) = Self::current(running) {
             return Ok(task);
         }
         let task = Self::new(running, Stacks::Heap(CALLBACK_STACK), Work::Callbacks)?;
         // SAFETY: asks the kernel for the current task.
         task.handle.store(unsafe { ffi::xTaskGetCurrentTaskHandle() }, Ordering::Relaxed);
+        task.next.store(tls::get(tls::MODULE_TASK).cast(), Ordering::Relaxed);
         let task = list(task)?;
-        // SAFETY: it lives until `end` clears this task's pointer.
-        let task = unsafe { task.as_ref() };
-        tls::set(ptr::null_mut(), tls::MODULE_TASK, ptr::from_ref(task).cast_mut().cast());
-        Ok(task)
+        tls::set(ptr::null_mut(), tls::MODULE_TASK, task.as_ptr().cast());
+        // SAFETY: it lives until `end` takes it out of this task's chain.
+        Ok(unsafe { task.as_ref() })
     }
 
     /// Its execution context.
@@ -107,7 +117,7 @@ impl ModuleTask {
         self.handle.load(Ordering::Relaxed)
     }
 
-    /// Whether it is a firmware task, which must not be deleted or suspended.
+    /// Whether the task is not the instance's own, so that the module must not delete or suspend it.
     pub fn is_firmware(&self) -> bool {
         matches!(self.work, Work::Callbacks)
     }
@@ -120,18 +130,21 @@ impl ModuleTask {
         before
     }
 
-    fn run(&self, running: &'static Running) -> Result<(), Trap> {
+    fn run(&self) -> Result<(), Trap> {
         let Some(context) = self.context() else { return Ok(()) };
         match self.work {
             Work::Call => {
+                let Some(call) = self.running.call() else { return Ok(()) };
                 // A trap in a constructor counts from here, one in the call from the call.
-                running.note_start();
-                for constructor in running.instance().module().constructors() {
-                    context.call(constructor, &[])?;
+                self.running.note_start();
+                if call.constructors {
+                    for constructor in self.running.instance().module().constructors() {
+                        context.call(constructor, &[])?;
+                    }
                 }
-                running.note_start();
-                let result = context.call(running.function(), running.arguments())?;
-                running.note_result(result);
+                self.running.note_start();
+                let result = context.call(call.function, &call.arguments)?;
+                self.running.note_result(result);
                 Ok(())
             }
             Work::Body { callback, argument } => {
@@ -151,9 +164,23 @@ impl Drop for ModuleTask {
     }
 }
 
+/// A state and those behind it in its task's chain.
+fn chain(first: *mut ModuleTask) -> impl Iterator<Item = &'static ModuleTask> {
+    // SAFETY: chained states live until the link task unchains them, which is when their task runs none of their code.
+    let state = |pointer: *mut ModuleTask| unsafe { pointer.as_ref() };
+    core::iter::successors(state(first), move |task| state(task.next.load(Ordering::Relaxed)))
+}
+
 fn list(task: Box<ModuleTask>) -> Result<NonNull<ModuleTask>, Trap> {
+    let running = task.running;
     let task = NonNull::from(Box::leak(task));
-    critical_section::with(|cs| TASKS.borrow_ref_mut(cs).0.push(task)).map_err(|task| {
+    let listed = critical_section::with(|cs| {
+        let tasks = &mut TASKS.borrow_ref_mut(cs).0;
+        // SAFETY: listed states live; the list cannot change inside the critical section.
+        let of_instance = tasks.iter().filter(|listed| ptr::eq(unsafe { listed.as_ref() }.running, running)).count();
+        if of_instance < MAX_TASKS { tasks.push(task) } else { Err(task) }
+    });
+    listed.map_err(|task| {
         // SAFETY: the state was leaked above and is not listed.
         drop(unsafe { Box::from_raw(task.as_ptr()) });
         Trap::new(TrapKind::Host, Failure::TooManyTasks as u32)
@@ -173,7 +200,7 @@ pub fn spawn(
     started: impl FnOnce(ffi::TaskHandle) -> Result<(), Trap>,
 ) -> Result<(), Trap> {
     kernel::without_switching(|| {
-        if objects::is_full() {
+        if running.objects().is_full() {
             return Err(Trap::new(TrapKind::Host, Failure::TooManyObjects as u32));
         }
         if kernel::heap::is_short() {
@@ -194,16 +221,17 @@ pub fn spawn(
         // SAFETY: listed states live until the link task frees them, which cannot run now.
         unsafe { task.as_ref() }.handle.store(handle, Ordering::Relaxed);
         // There is room, as was seen above.
-        let _ = objects::add(HandleKind::Task, handle as u32);
+        let _ = running.objects().add(HandleKind::Task, handle as u32);
         started(handle)
     })
 }
 
 extern "C" fn body(argument: *mut c_void) {
     tls::set(ptr::null_mut(), tls::MODULE_TASK, argument);
-    if let (Some(task), Some(running)) = (ModuleTask::current(), Running::current()) {
-        if let Err(trap) = task.run(running) {
-            running.note_trap(trap);
+    // SAFETY: `spawn` gave the task its state, which lives until the link task has deleted the task.
+    if let Some(task) = unsafe { argument.cast::<ModuleTask>().as_ref() } {
+        if let Err(trap) = task.run() {
+            task.running.note_trap(trap);
         }
     }
     link::wake();
@@ -233,29 +261,39 @@ fn unlist(is_it: impl Fn(NonNull<ModuleTask>) -> bool) -> bool {
 /// Whether another task's host call uses this kernel object.
 pub fn is_used(handle: u32) -> bool {
     let current = tls::get(tls::MODULE_TASK).cast::<ModuleTask>();
-    any(|task| !ptr::eq(task, current) && task.uses.iter().any(|used| used.load(Ordering::Relaxed) == handle))
+    let own = |task: &ModuleTask| chain(current).any(|state| ptr::eq(state, task));
+    any(|task| task.uses.iter().any(|used| used.load(Ordering::Relaxed) == handle) && !own(task))
 }
 
 /// Whether the host call of task `handle` uses an object of this kind.
 pub fn waits_on(handle: ffi::TaskHandle, kind: HandleKind) -> bool {
     any(|task| {
-        task.handle() == handle && task.uses.iter().any(|used| objects::owns(kind, used.load(Ordering::Relaxed)))
+        task.handle() == handle
+            && task.uses.iter().any(|used| task.running.objects().owns(kind, used.load(Ordering::Relaxed)))
     })
 }
 
-/// Whether a firmware task is inside the module just now.
-pub fn callback_in_progress() -> bool {
-    any(|task| task.is_firmware() && task.context().is_some_and(|context| context.backtrace().next().is_some()))
+/// The task, not one of its own, that is inside the instance just now.
+pub fn callback_in_progress(running: &Running) -> Option<ffi::TaskHandle> {
+    first(|task| {
+        task.is_firmware()
+            && ptr::eq(task.running, running)
+            && task.context().is_some_and(|context| context.backtrace().next().is_some())
+    })
 }
 
 fn any(is_it: impl Fn(&ModuleTask) -> bool) -> bool {
-    // SAFETY: listed states live; the list cannot change inside the critical section.
-    critical_section::with(|cs| TASKS.borrow_ref(cs).0.iter().any(|task| is_it(unsafe { task.as_ref() })))
+    first(is_it).is_some()
 }
 
-/// Some task that the module created, or its main task.
-pub fn any_of_module() -> Option<ffi::TaskHandle> {
-    first(|task| !task.is_firmware())
+/// Some task that the instance created, or its main task.
+pub fn any_of(running: &Running) -> Option<ffi::TaskHandle> {
+    first(|task| !task.is_firmware() && ptr::eq(task.running, running))
+}
+
+/// The task that makes the instance's call.
+pub fn main_of(running: &Running) -> Option<ffi::TaskHandle> {
+    first(|task| matches!(task.work, Work::Call) && ptr::eq(task.running, running))
 }
 
 fn first(is_it: impl Fn(&ModuleTask) -> bool) -> Option<ffi::TaskHandle> {
@@ -267,13 +305,14 @@ fn first(is_it: impl Fn(&ModuleTask) -> bool) -> Option<ffi::TaskHandle> {
     })
 }
 
-/// Has the contexts of all tasks record what they have used of their stacks. For the link task, which alone frees states.
-pub fn note_peaks() {
+/// Has the contexts of an instance's tasks record what they have used of their stacks. For the link task, which alone frees states.
+pub fn note_peaks(running: &Running) {
     let listed = |index: usize| critical_section::with(|cs| TASKS.borrow_ref(cs).0.get(index).copied());
-    for state in (0..MAX_TASKS).map_while(listed) {
+    for state in (0..MAX_STATES).map_while(listed) {
         // SAFETY: the state lives until the link task, which runs this, frees it. Looking at the stacks takes too long for a
         // critical section.
-        if let Some(context) = unsafe { state.as_ref() }.context() {
+        let state = unsafe { state.as_ref() };
+        if let (Some(context), true) = (state.context(), ptr::eq(state.running, running)) {
             context.note_peaks();
         }
     }
@@ -283,7 +322,7 @@ pub fn note_peaks() {
 pub fn native_stack_spare() -> Option<u32> {
     let listed = |index: usize| critical_section::with(|cs| TASKS.borrow_ref(cs).0.get(index).copied());
     // SAFETY: as in `note_peaks`.
-    let tasks = (0..MAX_TASKS).map_while(listed).map(|state| unsafe { state.as_ref() });
+    let tasks = (0..MAX_STATES).map_while(listed).map(|state| unsafe { state.as_ref() });
     let of_module = tasks.filter(|task| !task.is_firmware() && !task.handle().is_null());
     of_module.map(|task| native_stack_spare_of(task.handle())).min()
 }
@@ -294,16 +333,35 @@ pub fn native_stack_spare_of(handle: ffi::TaskHandle) -> u32 {
     unsafe { ffi::uxTaskGetStackHighWaterMark(handle) * size_of::<u32>() as u32 }
 }
 
-/// Frees the state of a task that was just deleted.
+/// Frees the states of a task that was just deleted.
 pub fn forget(handle: ffi::TaskHandle) {
     // SAFETY: listed states live.
-    unlist(|task| unsafe { task.as_ref() }.handle() == handle);
+    while unlist(|task| unsafe { task.as_ref() }.handle() == handle) {}
 }
 
-/// Frees the states of firmware tasks. None of them is inside the module.
-pub fn forget_firmware_tasks() {
-    while let Some(handle) = first(ModuleTask::is_firmware) {
-        tls::set(handle, tls::MODULE_TASK, ptr::null_mut());
-        forget(handle);
+/// Frees what tasks that are not the instance's own keep for it. None of them is inside the instance.
+pub fn forget_callbacks(running: &Running) {
+    let found = || {
+        critical_section::with(|cs| {
+            // SAFETY: listed states live.
+            let is_it = |task: &&NonNull<ModuleTask>| ptr::eq(unsafe { task.as_ref() }.running, running);
+            TASKS.borrow_ref(cs).0.iter().find(is_it).copied()
+        })
+    };
+    while let Some(state) = found() {
+        kernel::without_switching(|| unchain(state.as_ptr()));
+        unlist(|task| task == state);
+    }
+}
+
+/// Takes a state out of its task's chain. No other task runs meanwhile.
+fn unchain(state: *mut ModuleTask) {
+    // SAFETY: the state is listed, so it lives.
+    let (handle, next) = unsafe { ((*state).handle(), (*state).next.load(Ordering::Relaxed)) };
+    let first = tls::get_of(handle, tls::MODULE_TASK).cast::<ModuleTask>();
+    match chain(first).find(|before| before.next.load(Ordering::Relaxed) == state) {
+        Some(before) => before.next.store(next, Ordering::Relaxed),
+        None if first == state => tls::set(handle, tls::MODULE_TASK, next.cast()),
+        None => {}
     }
 }

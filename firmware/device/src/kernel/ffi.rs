@@ -172,7 +172,6 @@ unsafe extern "C" {
     pub fn uxTimerGetReloadMode(timer: TimerHandle) -> UBaseType;
     pub fn xTimerGetPeriod(timer: TimerHandle) -> TickType;
     pub fn xTimerGetExpiryTime(timer: TimerHandle) -> TickType;
-    pub fn xTimerGetTimerDaemonTaskHandle() -> TaskHandle;
     pub fn xTimerPendFunctionCall(
         function: extern "C" fn(*mut c_void, u32),
         argument: *mut c_void,

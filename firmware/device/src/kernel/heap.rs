@@ -1,9 +1,10 @@
 //! One heap for kernel, firmware and modules: the kernel's heap_5 over all RAM that the image leaves free.
 //! Nothing else may hand out RAM, so that "free heap" has one meaning. See docs/decisions/0009.
 
+use alloc::boxed::Box;
 use core::alloc::{GlobalAlloc, Layout};
 
-use super::ffi;
+use super::{OutOfMemory, ffi};
 
 unsafe extern "C" {
     /// First byte behind the image's data (esp-hal's linker script).
@@ -15,7 +16,7 @@ unsafe extern "C" {
 /// heap_5 aligns every block to portBYTE_ALIGNMENT.
 const ALIGNMENT: usize = 16;
 /// Bytes in one piece that modules leave to the firmware; a new module task's stack comes on top.
-const HEADROOM: usize = 4096;
+pub const HEADROOM: usize = 4096;
 /// Bytes that heap_5 puts before each block.
 const HEADER: usize = 16;
 
@@ -70,6 +71,21 @@ pub fn allocate_at_end(bytes: usize) -> *mut u8 {
 pub unsafe fn free(block: *mut u8) {
     // SAFETY: as the caller promises.
     unsafe { ffi::vPortFree(block.cast()) };
+}
+
+/// Moves a value to the heap, if there is room.
+pub fn try_box<T>(value: T) -> Result<Box<T>, OutOfMemory> {
+    const { assert!(size_of::<T>() > 0, "a value without size needs no heap") };
+    let layout = Layout::new::<T>();
+    // SAFETY: the layout has a size. The block is large enough and aligned for a `T`, and `Box` frees it with this layout.
+    unsafe {
+        let block = alloc::alloc::alloc(layout).cast::<T>();
+        if block.is_null() {
+            return Err(OutOfMemory);
+        }
+        block.write(value);
+        Ok(Box::from_raw(block))
+    }
 }
 
 /// Whether so little memory is left that a module must get none of it: the firmware needs a few hundred bytes to go on.

@@ -12,8 +12,13 @@ pub const NATIVE_CALL: i32 = 1;
 
 /// The current task's pointer.
 pub fn get(index: i32) -> *mut c_void {
-    // SAFETY: null means the current task; the index is one of the constants above.
-    unsafe { ffi::pvTaskGetThreadLocalStoragePointer(ptr::null_mut(), index) }
+    get_of(ptr::null_mut(), index)
+}
+
+/// A pointer of `task`, null for the current one.
+pub fn get_of(task: ffi::TaskHandle, index: i32) -> *mut c_void {
+    // SAFETY: the caller names a living task; the index is one of the constants above.
+    unsafe { ffi::pvTaskGetThreadLocalStoragePointer(task, index) }
 }
 
 /// Sets the current task's pointer and gives the one before.

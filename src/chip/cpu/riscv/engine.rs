@@ -68,6 +68,7 @@ impl<B: Bus> RiscV<B> {
             cycle_fraction: 0,
             dispatches: 0,
             dispatch_range: 0..0,
+            profile: None,
             line_pending: false,
             stopped: false,
             exception: None,

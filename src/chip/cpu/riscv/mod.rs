@@ -7,15 +7,17 @@ mod block;
 mod csr;
 mod effective;
 mod engine;
+mod profile;
 
 use std::ops::Range;
 
 use unicorn_engine::{RegisterRISCV, Unicorn, uc_error};
 
-use super::{Bus, Cpu, CpuStop, Fault, NEVER, Request, Ticks, Unmodelled};
+use super::{Bus, Cpu, CpuStop, DispatchPair, Fault, NEVER, Request, Ticks, Unmodelled};
 use block::Cost;
 use csr::{Counts, CustomCsrs};
 use effective::Access;
+use profile::Profile;
 
 /// `mstatus` fields (the privileged specification, section 3.1.6).
 const MSTATUS_MIE: u32 = 1 << 3;
@@ -57,6 +59,7 @@ struct Shared<B> {
     cycle_fraction: Ticks,
     dispatches: u64,
     dispatch_range: Range<u32>,
+    profile: Option<Profile>,
     /// An interrupt line wants to be delivered as soon as `mstatus.MIE` allows.
     line_pending: bool,
     /// A hook stopped the run; otherwise it ended at a `wfi`.
@@ -76,6 +79,11 @@ impl<B: Bus> Shared<B> {
     }
 
     fn charge(&mut self, address: u32, cost: Cost) {
+        if let Some(profile) = &mut self.profile
+            && self.block.1.ends_in_dispatch
+        {
+            profile.arrive(address, self.instructions);
+        }
         let instructions = u64::from(cost.instructions);
         self.now += instructions * self.ticks_per_cycle;
         self.instructions += instructions;
@@ -363,6 +371,14 @@ impl<B: Bus> Cpu for RiscV<B> {
 
     fn dispatches(&self) -> u64 {
         self.shared().dispatches
+    }
+
+    fn profile_dispatches(&mut self) {
+        self.shared_mut().profile = Some(Profile::default());
+    }
+
+    fn dispatch_pairs(&self) -> Vec<DispatchPair> {
+        self.shared().profile.as_ref().map(Profile::pairs).unwrap_or_default()
     }
 
     fn run(&mut self, deadline: Ticks) -> CpuStop {

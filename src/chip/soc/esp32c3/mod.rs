@@ -8,6 +8,7 @@ mod cache;
 mod efuse;
 mod gpio;
 mod interrupt_matrix;
+pub mod pads;
 mod radio_power;
 pub mod regions;
 mod rtc_cntl;
@@ -17,6 +18,7 @@ mod systimer;
 mod timer_group;
 mod uart;
 mod usb_serial_jtag;
+mod wiring;
 
 use super::Peripheral;
 use super::flash_chip::FlashChip;
@@ -35,6 +37,8 @@ pub const TICKS_PER_SECOND: u64 = 160_000_000;
 
 /// Interrupt sources (TRM, table "CPU Peripheral Interrupt Source Configuration"; the PAC's `Interrupt`).
 mod source {
+    pub const GPIO: u32 = 16;
+    pub const GPIO_NMI: u32 = 17;
     pub const UART0: u32 = 21;
     pub const UART1: u32 = 22;
     pub const TG0_T0: u32 = 32;
@@ -53,6 +57,7 @@ pub struct Esp32c3 {
     spi0: RegisterBank,
     spi1: spi_memory::SpiMemory,
     gpio: gpio::Gpio,
+    pads: pads::Pads,
     sigma_delta: RegisterBank,
     /// FE2, FE, NRX, BB.
     radio: [radio_power::RadioPower; 4],
@@ -77,9 +82,10 @@ pub struct Esp32c3 {
 }
 
 impl Esp32c3 {
-    /// A chip whose flash holds `flash` and whose factory address is `mac`.
-    pub fn new(flash: Vec<u8>, mac: [u8; 6]) -> Self {
-        Self {
+    /// A chip on `board` whose flash holds `flash` and whose factory address is `mac`.
+    pub fn new(flash: Vec<u8>, mac: [u8; 6], board: &pads::Board) -> Self {
+        let mut chip = Self {
+            pads: pads::Pads::new(board),
             uarts: [uart::Uart::new(), uart::Uart::new()],
             spi0: RegisterBank::new(
                 0x400,
@@ -123,7 +129,9 @@ impl Esp32c3 {
             assist_debug: RegisterBank::new(0x200, &[(0x70, 0x80)]),
             wake_on_output: false,
             core_gpio: [0; 3],
-        }
+        };
+        chip.settle_pads(0);
+        chip
     }
 
     /// The flash MMU's table, which the bootloader fills.
@@ -196,6 +204,7 @@ impl Esp32c3 {
     }
 
     fn advance(&mut self, now: Ticks) {
+        self.advance_pads(now);
         for uart in &mut self.uarts {
             uart.advance(now);
         }
@@ -208,7 +217,9 @@ impl Esp32c3 {
     fn sources(&self) -> interrupt_matrix::Sources {
         let [uart0, uart1] = &self.uarts;
         let [timg0, timg1] = &self.timer_groups;
-        let mut sources = u64::from(uart0.interrupt()) << source::UART0
+        let mut sources = u64::from(self.gpio.interrupt()) << source::GPIO
+            | u64::from(self.gpio.nmi()) << source::GPIO_NMI
+            | u64::from(uart0.interrupt()) << source::UART0
             | u64::from(uart1.interrupt()) << source::UART1
             | u64::from(timg0.interrupt()) << source::TG0_T0
             | u64::from(timg1.interrupt()) << source::TG1_T0
@@ -231,6 +242,7 @@ fn check_alignment(address: u32, size: u8) -> Result<(), Unmodelled> {
 impl Bus for Esp32c3 {
     fn read(&mut self, now: Ticks, address: u32, size: u8) -> Result<u32, Unmodelled> {
         check_alignment(address, size)?;
+        self.advance_pads(now);
         let word = match self.block(address & !3) {
             Some((block, offset)) => block.read(now, offset),
             None => None,
@@ -256,7 +268,14 @@ impl Bus for Esp32c3 {
             let mask = ((1 << (8 * size)) - 1) << shift;
             old & !mask | value << shift & mask
         };
-        block.write(now, offset, value).ok_or_else(|| unmodelled(address, ""))
+        block.write(now, offset, value).ok_or_else(|| unmodelled(address, ""))?;
+        match word {
+            UART0_FIFO => self.deliver(0),
+            UART1_FIFO => self.deliver(1),
+            _ if regions::GPIO.contains(word) || regions::IO_MUX.contains(word) => self.settle_pads(now),
+            _ => {}
+        }
+        Ok(())
     }
 
     fn interrupt(&mut self, now: Ticks) -> Option<u8> {
@@ -268,7 +287,8 @@ impl Bus for Esp32c3 {
     fn next_event(&mut self, now: Ticks) -> Ticks {
         let uarts = self.uarts.iter().map(|uart| uart.next_event(now));
         let groups = self.timer_groups.iter().map(|group| group.next_event(now));
-        let next = uarts.chain(groups).fold(self.systimer.next_event(now), Ticks::min);
+        let first = self.systimer.next_event(now).min(self.pads.next_input().max(now + 1));
+        let next = uarts.chain(groups).fold(first, Ticks::min);
         // Output that is ready already is a request, not an event.
         match self.output_ready_at() {
             ready if ready > now => next.min(ready),

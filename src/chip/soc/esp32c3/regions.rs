@@ -50,6 +50,10 @@ pub const FLASH_DATA: Region = region(0x3c00_0000, 0x80_0000);
 pub const FLASH_INSTRUCTION: Region = region(0x4200_0000, 0x80_0000);
 /// All registers.
 pub const REGISTERS: Region = region(0x6000_0000, 0x10_0000);
+/// The GPIO block.
+pub const GPIO: Region = region(0x6000_4000, 0xf00);
+/// The IO MUX.
+pub const IO_MUX: Region = region(0x6000_9000, 0x1000);
 /// Where the emulator keeps the flash contents: an address that the chip's buses do not reach.
 pub const FLASH_BACKING: u32 = 0x8000_0000;
 /// Flash chip sizes that the MMU table can address. Bytes.

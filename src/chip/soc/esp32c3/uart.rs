@@ -34,6 +34,7 @@ const TX_DONE: u32 = 1 << 14;
 /// RX FIFO full and TX FIFO empty are levels: clearing them has no effect while the cause lasts.
 const LEVELS: u32 = RX_FULL | TX_EMPTY;
 
+const CONF0_LOOPBACK: u32 = 1 << 14;
 const CONF0_RX_RESET: u32 = 1 << 17;
 const CONF0_TX_RESET: u32 = 1 << 18;
 const CONF1_RX_TIMEOUT_ENABLE: u32 = 1 << 21;
@@ -63,6 +64,10 @@ pub struct Uart {
     line_free_at: Ticks,
     done_reported: bool,
     sent: VecDeque<Sent>,
+    /// Changes of TXD still to come, with their moments.
+    line: VecDeque<(Ticks, bool)>,
+    line_level: bool,
+    put: Option<Sent>,
 }
 
 impl Uart {
@@ -104,7 +109,48 @@ impl Uart {
             line_free_at: 0,
             done_reported: true,
             sent: VecDeque::new(),
+            line: VecDeque::new(),
+            line_level: true,
+            put: None,
         }
+    }
+
+    /// TXD's present level; high when nothing is sent.
+    pub fn line_level(&self) -> bool {
+        self.line_level
+    }
+
+    /// When TXD changes next.
+    pub fn next_line_change(&self) -> Ticks {
+        self.line.front().map_or(NEVER, |(at, _)| *at)
+    }
+
+    /// Carries out TXD's next change.
+    pub fn change_line(&mut self) {
+        if let Some((_, level)) = self.line.pop_front() {
+            self.line_level = level;
+        }
+    }
+
+    /// Whether what is sent comes back to this UART's own receiver (CONF0_LOOPBACK).
+    pub fn loops_back(&self) -> bool {
+        self.registers.get(CONF0) & CONF0_LOOPBACK != 0
+    }
+
+    /// Takes a byte that another sender puts on the line, the stop bit of which ends at `byte.at`.
+    pub fn arrive(&mut self, byte: Sent) {
+        let at = self.incoming.partition_point(|other| other.at <= byte.at);
+        self.incoming.insert(at, byte);
+    }
+
+    /// The byte that the last store to the FIFO put into the queue, if there was room.
+    pub fn take_put(&mut self) -> Option<Sent> {
+        self.put.take()
+    }
+
+    /// Forgets what was sent: nobody outside listens.
+    pub fn drop_sent(&mut self) {
+        self.sent.clear();
     }
 
     /// The interrupt line's level.
@@ -235,15 +281,36 @@ impl Uart {
         self.bit_sixteenths() * (1 + data + parity + stop) / 16
     }
 
+    /// TXD's changes for one byte: start bit, data from the lowest bit on, parity, stop.
+    fn put_on_line(&mut self, start: Ticks, byte: u8) {
+        let conf = self.registers.get(CONF0);
+        let data = 5 + (conf >> 2 & 3);
+        let bits = u32::from(byte) & ((1 << data) - 1);
+        let odd = conf & 1 != 0;
+        let parity = (conf & 2 != 0).then_some((bits.count_ones() % 2 == 1) != odd);
+        let levels = (0..data).map(|bit| bits >> bit & 1 != 0).chain(parity).chain([true]);
+        let mut level = false;
+        self.line.push_back((start, level));
+        for (index, next) in (1..).zip(levels) {
+            if next != level {
+                self.line.push_back((start + self.bit_sixteenths() * index / 16, next));
+                level = next;
+            }
+        }
+    }
+
     fn transmit(&mut self, now: Ticks, byte: u8) {
         if self.waiting() >= FIFO_BYTES {
             return;
         }
-        let end = self.line_free_at.max(now) + self.byte_ticks();
+        let start = self.line_free_at.max(now);
+        let end = start + self.byte_ticks();
         self.line_free_at = end;
+        self.put_on_line(start, byte);
         self.outgoing.push_back(end);
         self.done_reported = false;
         self.sent.push_back(Sent { at: end, byte });
+        self.put = Some(Sent { at: end, byte });
     }
 }
 
@@ -284,6 +351,8 @@ impl Peripheral for Uart {
                     self.outgoing.truncate(keep);
                     self.sent.truncate(self.sent.len() - lost.min(self.sent.len()));
                     self.line_free_at = self.outgoing.back().copied().unwrap_or(now);
+                    let end = self.line_free_at;
+                    self.line.retain(|(at, _)| *at < end);
                 }
                 self.registers.set(CONF0, value);
             }
