@@ -75,8 +75,11 @@ fn push(
     let (module, seal) = Seal::split(&file.bytes);
     let token = token();
     let goal = Goal::Slot { slot: args.slot, autostart: !args.no_autostart, name: &file.name };
-    send(dialogue, token, module, &seal, goal, reporter)?;
-    let slot = dialogue.store(token)?;
+    let bar = Bar::new(reporter);
+    bar.start("sending".into(), module.len() as u64);
+    let stored = dialogue.install(token, module, &seal, goal, &mut |bytes| bar.at(bytes as u64));
+    bar.clear();
+    let slot = stored?;
     // The module that it replaces gives way; should the trial fail, the device starts it again.
     for resident in dialogue.instances()? {
         if matches!(resident.source, Source::Slot(_)) {
@@ -103,27 +106,16 @@ pub fn into_ram(
 ) -> Result<InstanceId, Trouble> {
     let (module, seal) = Seal::split(&file.bytes);
     let token = token();
-    send(dialogue, token, module, &seal, Goal::Ram, reporter)?;
+    let bar = Bar::new(reporter);
+    bar.start("sending".into(), module.len() as u64);
+    let sent = dialogue.upload(token, module, &seal, Goal::Ram, &mut |bytes| bar.at(bytes as u64));
+    bar.clear();
+    sent?;
     let instance = dialogue.load(Source::Upload { token })?;
     let arguments: Vec<&str> =
         std::iter::once(file.name.as_str()).chain(arguments.iter().map(String::as_str)).collect();
     dialogue.start(instance, &arguments)?;
     Ok(instance)
-}
-
-fn send(
-    dialogue: &mut Dialogue<'_, '_>,
-    token: u32,
-    module: &[u8],
-    seal: &Seal,
-    goal: Goal<'_>,
-    reporter: Reporter,
-) -> Result<(), Trouble> {
-    let bar = Bar::new(reporter);
-    bar.start("sending".into(), module.len() as u64);
-    let sent = dialogue.upload(token, module, seal, goal, &mut |bytes| bar.at(bytes as u64));
-    bar.clear();
-    sent
 }
 
 /// Follows an instance for a while; shows a trap.

@@ -17,6 +17,9 @@ const ANSWER: Duration = Duration::from_millis(500);
 /// How often a request is sent before the device counts as silent. Erasing a slot takes seconds.
 const TRIES: u32 = 30;
 
+/// How often a request must be refused as such to count: the refusal may be a late one, of something before.
+const REFUSALS: u32 = 3;
+
 /// Why a request was not carried out.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Trouble {
@@ -94,6 +97,7 @@ impl<'t, 'c> Dialogue<'t, 'c> {
 
     /// Sends a request until `wanted` finds its answer.
     pub fn ask<T>(&mut self, request: &Request<'_>, wanted: impl Fn(&Message) -> Option<T>) -> Result<T, Trouble> {
+        let mut refusals = 0;
         for _ in 0..TRIES {
             self.client.send(request)?;
             let deadline = self.transport().now() + ANSWER;
@@ -107,6 +111,10 @@ impl<'t, 'c> Dialogue<'t, 'c> {
                             return Ok(found);
                         }
                         match message {
+                            Message::Refused(refused) if refused.kind == Refusal::Request && refusals < REFUSALS => {
+                                refusals += 1;
+                                break;
+                            }
                             Message::Refused(refused) => return Err(Trouble::Refused(refused)),
                             // Late answers to what was asked twice.
                             Message::Received { .. }
@@ -296,8 +304,27 @@ impl<'t, 'c> Dialogue<'t, 'c> {
         Ok(())
     }
 
+    /// Sends a module into a slot and makes it the one to run; gives the slot. What the device lost meanwhile is sent again.
+    pub fn install(
+        &mut self,
+        token: u32,
+        module: &[u8],
+        seal: &Seal,
+        goal: Goal<'_>,
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<u8, Trouble> {
+        let mut tries = TRIES;
+        loop {
+            self.upload(token, module, seal, goal, progress)?;
+            match self.store(token) {
+                Err(Trouble::Refused(refused)) if refused.kind == Refusal::Request && tries > 0 => tries -= 1,
+                other => return other,
+            }
+        }
+    }
+
     /// Makes the uploaded module the one to run; gives its slot.
-    pub fn store(&mut self, token: u32) -> Result<u8, Trouble> {
+    fn store(&mut self, token: u32) -> Result<u8, Trouble> {
         self.ask(&Request::Store { token }, |message| match message {
             Message::Stored { token: stored, slot } if *stored == token => Some(*slot),
             _ => None,

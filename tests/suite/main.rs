@@ -10,6 +10,7 @@ mod flash;
 mod headers;
 mod hostile;
 mod inference;
+mod link;
 mod linking;
 mod man;
 #[path = "../shared/mutant.rs"]

@@ -37,8 +37,8 @@ use crate::{
 /// Chip name as the host knows it.
 const CHIP: &str = "esp32c3";
 
-/// The task's stack in bytes: two frame buffers and a request, or the verifier.
-const STACK_BYTES: usize = 16384;
+/// The task's stack in bytes: two frame buffers and a request, and above them the verifier or the check of a signature.
+const STACK_BYTES: usize = 24576;
 
 /// Notification of bytes received and of outcomes.
 const WAKE: u32 = 0;
