@@ -16,17 +16,17 @@ IR_FLAGS ?=
 FIXTURE_IR := $(patsubst fixtures/%,build/fixtures/%.ll,$(basename $(wildcard fixtures/*/*.c fixtures/*/*.cpp)))
 
 # Debian packages: LLVM as a static library for the translator; clang and lld for C; cmake, pkg-config and libclang for Unicorn;
-# venv for the check of the image with esptool.
+# ninja for the test of the guide's CMake; venv for the check of the image with esptool.
 PACKAGES := build-essential llvm-22-dev libpolly-22-dev libzstd-dev zlib1g-dev libxml2-dev \
-	clang-22 lld-22 cmake pkg-config libclang-19-dev picolibc-riscv64-unknown-elf gcc-riscv64-unknown-elf \
+	clang-22 lld-22 cmake ninja-build pkg-config libclang-19-dev picolibc-riscv64-unknown-elf gcc-riscv64-unknown-elf \
 	python3-pip python3-venv
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
 # Cargo uses all cores by itself; the order of prerequisites below is meant.
 .NOTPARALLEL:
-.PHONY: help setup toolchain firmware build fixtures demo test corpus conformance infer-score fuzz-build bench bench-build \
-	image-info clean FORCE
+.PHONY: help setup toolchain firmware build fixtures man demo test corpus conformance infer-score fuzz-build fuzz attack bench \
+	bench-build image-info clean FORCE
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -55,15 +55,18 @@ build: firmware ## the program espb, with the firmware in it: target/release/esp
 
 fixtures: $(FIXTURE_IR) ## the C programs in fixtures/ as LLVM IR, in build/fixtures
 
-build/fixtures/%.ll: fixtures/%.c fixtures/compile
+build/fixtures/%.ll: fixtures/%.c fixtures/compile fixtures/headers
 	@mkdir -p $(@D)
 	CLANG=$(CC_IR) fixtures/compile $< $@ -MMD -MF $(@:.ll=.d) -MT $@ $(IR_FLAGS)
 
-build/fixtures/%.ll: fixtures/%.cpp fixtures/compile
+build/fixtures/%.ll: fixtures/%.cpp fixtures/compile fixtures/headers
 	@mkdir -p $(@D)
 	CLANG=$(CC_IR) fixtures/compile $< $@ -MMD -MF $(@:.ll=.d) -MT $@ $(IR_FLAGS)
 
 -include $(FIXTURE_IR:.ll=.d)
+
+man: build ## manual pages of all commands, in build/man
+	$(ESPB) man build/man
 
 HELLO := build/fixtures/tasks/hello_task
 
@@ -88,6 +91,26 @@ N := 10000
 fuzz-build: setup firmware ## N damaged inputs for the translator (N=10000): none may make it panic, abort or hang
 	cargo test --release --test mutation -- $(N)
 
+attack: setup firmware ## N damaged copies of real modules, each on the real firmware in an emulated chip (N=10000; docs/isolation.md)
+	cargo test --release --test attack -- $(N)
+
+# libFuzzer under AddressSanitizer with the stable compiler: the flags are those of cargo-fuzz.
+FUZZ_TARGETS := container verifier interpreter frames
+FUZZ_FLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+	-Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Zsanitizer=address --cfg fuzzing
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+TIME := 60
+# Or, instead of a time, a number of executions: RUNS=1000000.
+FUZZ_LIMIT = $(if $(RUNS),-runs=$(RUNS),-max_total_time=$(TIME))
+
+fuzz: setup ## libFuzzer on container, verifier, interpreter and link, TIME seconds each (TIME=60), or RUNS executions
+	cd fuzz && RUSTC_BOOTSTRAP=1 RUSTFLAGS="$(FUZZ_FLAGS)" cargo build --release --features libfuzzer --target $(HOST)
+	fuzz/target/$(HOST)/release/seeds build/fuzz
+	@for target in $(FUZZ_TARGETS); do \
+		fuzz/target/$(HOST)/release/$$target build/fuzz/$$target $(FUZZ_LIMIT) -max_len=4096 -len_control=0 -rss_limit_mb=4096 \
+			-artifact_prefix=build/fuzz/ -print_final_stats=1 -verbosity=0 || exit 1; \
+	done
+
 infer-score: fixtures ## how well contracts are inferred without hints, on every function that a fixture calls
 	cargo test --quiet --release --package espb --test infer_score
 
@@ -108,4 +131,4 @@ $(ESPTOOL):
 	-python3 -m venv build/venv && build/venv/bin/pip install --quiet --disable-pip-version-check esptool
 
 clean: ## remove what was built, except the firmware's compiler
-	rm -rf build/fixtures build/firmware build/venv firmware/device/target target
+	rm -rf build/fixtures build/man build/firmware build/venv firmware/device/target target

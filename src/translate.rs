@@ -98,7 +98,9 @@ impl ImportContracts for DecidedImports<'_> {
             Diagnostic::error("espb::contracts::unfit_hint", error.to_string(), calls.place.clone(), help)
         })?;
         self.doubts.borrow_mut().extend(contracts::doubt(import, &decision));
-        self.explanations.borrow_mut().push(contracts::explain(import, &decision, &encoded));
-        Ok(ImportMeta { marshal: encoded.immeta, callbacks: encoded.cbmeta })
+        let explanation = contracts::explain(import, &decision, &encoded);
+        let evidence = explanation.evidence_line();
+        self.explanations.borrow_mut().push(explanation);
+        Ok(ImportMeta { marshal: encoded.immeta, callbacks: encoded.cbmeta, evidence })
     }
 }

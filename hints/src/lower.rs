@@ -315,6 +315,7 @@ impl Lowering<'_> {
                 RuleError::Meaning(slot) => (self.said_at(slot), MEANING),
                 RuleError::Reference(slot) => (self.said_at(slot), REFERENCE),
                 RuleError::Members(slot) => (self.said_at(slot), MEMBERS),
+                RuleError::Deferred(slot) => (self.said_at(slot), DEFERRED),
                 RuleError::Result => (returns_at.map_or(self.hint.column, |item| item.column), RESULT),
                 RuleError::Count => (self.hint.column, MEANING),
             };
@@ -349,4 +350,6 @@ const REFERENCE: &str = "`arg`, `max`, `when` and `va` name a number, `element` 
     read with `size 4` or more, `user` a parameter without another meaning";
 const MEMBERS: &str =
     "inside braces, give byte offsets: ascending multiples of 4 inside a pointer with a constant `size`";
+const DEFERRED: &str = "name the object on whose behalf it is written (`handle`, `out … handle` or `returns handle`), or leave \
+    `deferred` out";
 const RESULT: &str = "only an `i32` or `ptr` result can have a meaning, and it refers to parameters that are numbers";

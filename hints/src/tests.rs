@@ -102,6 +102,20 @@ fn every_statement_reaches_the_contract() {
 }
 
 #[test]
+fn memory_that_is_written_later_belongs_to_an_object() {
+    for line in [
+        "f(ptr h, ptr a): handle h queue, out a size 8 deferred",
+        "f(ptr a, ptr h): inout a size 8 deferred, out h handle timer",
+        "f(ptr a) -> ptr: out a size 8 deferred, returns handle stream_buffer",
+        "f(ptr a): in a cstr deferred",
+    ] {
+        assert!(try_contract(line).is_ok(), "{line}");
+    }
+    let inside = try_contract("f(ptr a): in a size 8 { out 4 size 8 deferred }").unwrap_err();
+    assert!(inside.help.contains("name the object"), "{inside}");
+}
+
+#[test]
 fn callbacks_inside_structures_are_found_by_their_offset() {
     let found = contract("f(ptr args) -> i32: in args size 20 { cb 0 (ptr) user 4, in 12 cstr null deferred }");
     let name = Pointer { nullable: true, deferred: true, ..Pointer::new(Direction::In, Extent::CString) };
@@ -175,6 +189,7 @@ fn statements_that_make_no_sense_are_refused_where_they_stand() {
         ("f(ptr a): in a size 8 { in 8 cstr }", 11, "these members"),
         ("f(ptr a): in a size 8 { in x cstr }", 28, "not a byte offset"),
         ("f(ptr a): cb a user 0", 14, "is not known"),
+        ("f(ptr a, i32 n): out a size arg n deferred", 18, "nothing says until when"),
     ];
     for (line, column, message) in cases {
         let error = try_contract(line).unwrap_err();

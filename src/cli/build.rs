@@ -64,7 +64,7 @@ pub struct TranslateArgs {
     /// Heap: the least it needs, and the most it uses if that is less than what there is
     #[arg(long, value_name = "MIN[:MAX]", default_value_t = Heap::default())]
     heap: Heap,
-    /// Leave out names and lines
+    /// Leave out names, lines and the reasons of contracts
     #[arg(long)]
     strip: bool,
 }

@@ -3,16 +3,17 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use espb_format::container::{Import, Module, SectionKind};
-use espb_format::contract;
+use espb_format::container::{Module, SectionKind};
 use espb_format::disassembler;
-use espb_hints::hint_line;
+use espb_slots::Seal;
 use serde_json::{Value, json};
 
 use super::exit::Exit;
+use super::explain;
 use super::files;
 use super::report::Reporter;
 use super::verify::verify;
+use crate::contracts::{Malformed, explain_module};
 
 /// Show what is in a module
 #[derive(Debug, Args)]
@@ -26,7 +27,7 @@ pub struct InspectArgs {
     /// Code as text, with C lines where the module has them
     #[arg(long)]
     disassemble: bool,
-    /// Imports with what their arguments mean
+    /// Imports with what their arguments mean, and why
     #[arg(long)]
     contracts: bool,
     /// How often each opcode stands in the code
@@ -41,16 +42,17 @@ pub fn run(args: &InspectArgs, reporter: Reporter) -> Exit {
         Ok(bytes) => bytes,
         Err(diagnostic) => return refuse(reporter, &diagnostic),
     };
-    let module = match verify(&name, &bytes) {
+    let (bytes, _) = Seal::split(&bytes);
+    let module = match verify(&name, bytes) {
         Ok(module) => module,
         Err(diagnostic) => return refuse(reporter, &diagnostic),
     };
     let nothing_asked = !(args.disassemble || args.contracts || args.stats);
     if args.sections || nothing_asked {
-        show(reporter, sections_json(&module, &bytes), || sections_text(&module, &bytes));
+        show(reporter, sections_json(&module, bytes), || sections_text(&module, bytes));
     }
     if args.contracts {
-        show(reporter, contracts_json(&module), || contracts_text(&module));
+        show_contracts(reporter, &module);
     }
     if args.disassemble {
         let listing = disassembler::module(&module);
@@ -141,30 +143,24 @@ fn stats_text(module: &Module<'_>) -> String {
     text
 }
 
-/// An import with its contract as a hints line, or the reason why there is none.
-fn contracts(module: &Module<'_>) -> Vec<(String, Result<String, String>)> {
-    let line = |import: &Import<'_>| match contract::of_import(module, import) {
-        Ok(contract) => Ok(hint_line(import.name, &import.signature, &contract)),
-        Err((section, error)) => Err(format!("{}: {error}", section.name())),
-    };
-    module.imports().map(|import| (import.name.to_string(), line(&import))).collect()
-}
-
-fn contracts_json(module: &Module<'_>) -> Value {
-    let imports: Vec<Value> = contracts(module)
-        .into_iter()
-        .map(|(name, contract)| match contract {
-            Ok(line) => json!({ "name": name, "contract": line }),
-            Err(reason) => json!({ "name": name, "malformed": reason }),
-        })
-        .collect();
-    json!({ "reason": "contracts", "imports": imports })
-}
-
-fn contracts_text(module: &Module<'_>) -> String {
-    let lines = contracts(module).into_iter().map(|(name, contract)| match contract {
-        Ok(line) => format!("{line}\n"),
-        Err(reason) => format!("# {name}: {reason}\n"),
-    });
-    lines.collect()
+/// The imports, explained as `espb build --explain` does; contracts that are none come first.
+fn show_contracts(reporter: Reporter, module: &Module<'_>) {
+    let (mut explained, mut malformed) = (Vec::new(), Vec::new());
+    for one in explain_module(module) {
+        match one {
+            Ok(explanation) => explained.push(explanation),
+            Err(fault) => malformed.push(fault),
+        }
+    }
+    if reporter.is_json() {
+        for Malformed { name, reason } in malformed {
+            reporter.object(&json!({ "reason": "contract", "import": name, "malformed": reason }));
+        }
+        explain::objects(&explained).iter().for_each(|object| reporter.object(object));
+    } else {
+        for Malformed { name, reason } in malformed {
+            reporter.bytes(format!("{name}: {reason}\n\n").as_bytes());
+        }
+        reporter.bytes(explain::text(&explained).as_bytes());
+    }
 }

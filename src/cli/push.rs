@@ -137,7 +137,8 @@ pub fn survives(
                 }
                 return Ok(false);
             }
-            // The chip was reset: the trial is over.
+            // The device took it back, or was reset: the trial is over.
+            Some(Message::Stopped(stopped)) if stopped == instance => return Ok(false),
             Some(Message::Hello { .. }) => return Ok(false),
             Some(_) => {}
         }

@@ -126,13 +126,58 @@ pub fn signature(types: &TypeTable, ty: &FunctionType) -> Lowered<Signature> {
     build(&params(types, ty)?, result_type(types, ty.result)?, ty.variadic)
 }
 
-/// The signature of a function defined in the module. A variadic one takes the address of its variable arguments as one more parameter.
+/// The signature of a function defined in the module: the scalars that travel in registers, then the address of the others if there are any, then
+/// that of the variable arguments if it takes any.
 pub fn defined_signature(types: &TypeTable, ty: &FunctionType) -> Lowered<Signature> {
     let mut params = params(types, ty)?;
+    let registers = in_registers(params.len(), ty.variadic);
+    if registers < params.len() {
+        params.truncate(registers);
+        params.push(ValType::I32);
+    }
     if ty.variadic {
         params.push(ValType::I32);
     }
     build(&params, result_type(types, ty.result)?, false)
+}
+
+/// Number of scalars among the fixed parameters of a function type.
+pub fn scalars(types: &TypeTable, ty: &FunctionType) -> Lowered<usize> {
+    Ok(params(types, ty)?.len())
+}
+
+/// How many of a call's scalars travel in registers inside a module. The others lie in memory, and their address takes one parameter.
+pub fn in_registers(scalars: usize, variadic: bool) -> usize {
+    let room = Signature::MAX_PARAMS - usize::from(variadic);
+    if scalars <= room { scalars } else { room - 1 }
+}
+
+/// Scalars in memory one behind the other: words, 8-byte values at multiples of 8.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Area(u32);
+
+impl Area {
+    /// The area of these scalars.
+    pub fn of(kinds: &[Kind]) -> Self {
+        let mut area = Self::default();
+        for kind in kinds {
+            area.place(*kind);
+        }
+        area
+    }
+
+    /// The offset of the next scalar.
+    pub fn place(&mut self, kind: Kind) -> u32 {
+        let width = u32::from(kind.lanes()) * 4;
+        let offset = self.0.next_multiple_of(width);
+        self.0 = offset + width;
+        offset
+    }
+
+    /// Bytes so far.
+    pub fn size(self) -> u32 {
+        self.0
+    }
 }
 
 /// The signature of one call of a variadic host function, with the types of all arguments.
@@ -153,8 +198,8 @@ fn params(types: &TypeTable, ty: &FunctionType) -> Lowered<Vec<ValType>> {
 fn build(params: &[ValType], result: Option<ValType>, variadic: bool) -> Lowered<Signature> {
     Signature::new(params, result, variadic).ok_or_else(|| {
         Refusal::too_large(
-            format!("{} parameters", params.len()),
-            format!("pass at most {}; put the others into a struct", Signature::MAX_PARAMS),
+            format!("a host function with {} parameters", params.len()),
+            format!("a host function takes at most {}", Signature::MAX_PARAMS),
         )
     })
 }

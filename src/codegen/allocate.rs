@@ -5,7 +5,7 @@
 
 use super::coalesce::{Web, Webs};
 use super::liveness::{Liveness, Segment};
-use super::machine::{Access, Block, Function, InstKind, Reg, Source, Target, VReg};
+use super::machine::{Access, Block, Function, InstKind, Reg, Source, Target, Terminator, VReg};
 use super::refusal::{Lowered, Refusal};
 use espb_format::operand::MAX_SLOTS;
 use std::collections::BTreeMap;
@@ -124,6 +124,11 @@ pub fn allocate(
     for (window, need) in windows.iter().zip(&needs) {
         frame = frame.max(window + need);
     }
+    for block in order {
+        if let Terminator::TailCall(call) = &function.blocks[block.index()].terminator {
+            frame = frame.max(call.slots() as u8);
+        }
+    }
     Ok(Outcome::Fits(Allocation { slots, windows, frame }))
 }
 
@@ -206,6 +211,14 @@ impl Allocator<'_> {
                         call += 1;
                     }
                     InstKind::Op { .. } => {}
+                }
+            }
+            if let Terminator::TailCall(call) = &function.blocks[block.index()].terminator {
+                for (slot, source) in call.arguments.iter().enumerate() {
+                    if let Source::Lane(reg) = source {
+                        let (web, lane) = self.webs.find(*reg);
+                        self.hints[web].push(Hint::Slot { slot: slot as u8, lane });
+                    }
                 }
             }
         }

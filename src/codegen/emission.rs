@@ -4,7 +4,9 @@
 
 use super::allocate::Allocation;
 use super::layout::{self, Code, Item, Located};
-use super::machine::{Arg, Block, Call, Const, Function, Inst, InstKind, Reg, Source, Target, Terminator};
+use super::machine::{
+    Arg, Block, Call, Const, Function, Inst, InstKind, Reg, Source, TailCall, TailTarget, Target, Terminator,
+};
 use super::moves::{From, Step, sequence};
 use super::refusal::Lowered;
 use crate::ir::DebugLocation;
@@ -170,12 +172,7 @@ impl Emitter<'_> {
                 Instruction::new(Opcode::CallImportVariadic, &[base, import.into(), signature.into()])
             }
             Target::Indirect { address, signature } => {
-                let mut slot = self.slot(address);
-                if copies.iter().any(|(to, from)| *to == slot && *from != From::Slot(slot)) {
-                    let free = window + call.slots;
-                    copies.push((free, From::Slot(slot)));
-                    slot = free;
-                }
+                let slot = self.aside(&mut copies, self.slot(address), window + call.slots);
                 Instruction::new(Opcode::CallIndirect, &[base, slot.into(), signature.into()])
             }
         };
@@ -189,6 +186,30 @@ impl Emitter<'_> {
             .map(|(offset, reg)| (self.slot(*reg), From::Slot(window + offset as u8)))
             .collect();
         self.copies(&results);
+    }
+
+    fn tail_call(&mut self, call: &TailCall) {
+        let sources = call.arguments.iter().enumerate();
+        let mut copies: Vec<(u8, From)> =
+            sources.filter_map(|(slot, source)| Some((slot as u8, self.from(*source)?))).collect();
+        let instruction = match call.target {
+            TailTarget::Function(index) => Instruction::new(Opcode::TailCall, &[index.into()]),
+            TailTarget::Indirect { address, signature } => {
+                let slot = self.aside(&mut copies, self.slot(address), call.arguments.len() as u8);
+                Instruction::new(Opcode::TailCallIndirect, &[slot.into(), signature.into()])
+            }
+        };
+        self.copies(&copies);
+        self.push(instruction);
+    }
+
+    /// Where an address in `slot` is found behind the copies: there, or in `free` if they overwrite it.
+    fn aside(&self, copies: &mut Vec<(u8, From)>, slot: u8, free: u8) -> u8 {
+        if !copies.iter().any(|(to, from)| *to == slot && *from != From::Slot(slot)) {
+            return slot;
+        }
+        copies.push((free, From::Slot(slot)));
+        free
     }
 
     fn copies(&mut self, copies: &[(u8, From)]) {
@@ -272,6 +293,7 @@ impl Emitter<'_> {
                 let operands: Vec<i64> = value.iter().map(|reg| self.slot(*reg).into()).collect();
                 self.op(*opcode, &operands);
             }
+            Terminator::TailCall(call) => self.tail_call(call),
             Terminator::Unreachable => self.op(Opcode::Unreachable, &[]),
         }
     }

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::analysis::Dominators;
 use super::machine::{
-    Access, Block, Const, Function, Inst, InstKind, Reg, Source, Target, Terminator, VReg, for_each_register_mut,
+    Access, Block, Const, Function, Inst, InstKind, Reg, Source, TailTarget, Target, Terminator, VReg,
+    for_each_register_mut,
 };
 
 /// Most constants of a function that are kept in registers: a third of the registers there are.
@@ -164,6 +165,12 @@ fn rewrite(
     out.extend(added.map(|(_, kept, value)| Inst { kind: made(kept, value), location }));
     body.insts = out;
     match &mut body.terminator {
+        Terminator::TailCall(call) => {
+            if let TailTarget::Indirect { address, .. } = &mut call.target {
+                rename(address);
+            }
+            call.arguments.iter_mut().for_each(|from| rename_source(from, &rename));
+        }
         Terminator::Branch { opcode, args, .. } => for_each_register_mut(*opcode, args, rename),
         Terminator::Switch { index, .. } => rename(index),
         Terminator::Return { value: Some(reg), .. } => rename(reg),
@@ -176,21 +183,22 @@ fn made(kept: VReg, (low, high): Value) -> InstKind {
     InstKind::Copy((0..).zip(lanes).map(|(lane, value)| (kept.lane(lane), Source::Const(value))).collect())
 }
 
+fn rename_source(source: &mut Source, rename: &impl Fn(&mut Reg)) {
+    if let Source::Lane(reg) = source {
+        rename(reg);
+    }
+}
+
 fn rename_inst(inst: &mut Inst, rename: &impl Fn(&mut Reg)) {
-    let source = |source: &mut Source| {
-        if let Source::Lane(reg) = source {
-            rename(reg);
-        }
-    };
     match &mut inst.kind {
         InstKind::Op { opcode, args } => for_each_register_mut(*opcode, args, rename),
-        InstKind::Copy(moves) => moves.iter_mut().for_each(|(_, from)| source(from)),
+        InstKind::Copy(moves) => moves.iter_mut().for_each(|(_, from)| rename_source(from, rename)),
         InstKind::Parameters(_) => {}
         InstKind::Call(call) => {
             if let Target::Indirect { address, .. } = &mut call.target {
                 rename(address);
             }
-            call.arguments.iter_mut().for_each(source);
+            call.arguments.iter_mut().for_each(|from| rename_source(from, rename));
         }
     }
 }

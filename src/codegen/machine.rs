@@ -93,6 +93,31 @@ pub struct Call {
     pub slots: u8,
 }
 
+/// A function of the module that takes over the frame of the one that runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TailCall {
+    /// Which one.
+    pub target: TailTarget,
+    /// A source per slot from the first on.
+    pub arguments: Vec<Source>,
+}
+
+/// What a tail call enters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TailTarget {
+    /// A function of the module.
+    Function(u16),
+    /// The function behind a thunk address.
+    Indirect { address: Reg, signature: u16 },
+}
+
+impl TailCall {
+    /// Slots of the frame that it takes: the arguments, and behind them room for the address, should an argument take its slot.
+    pub fn slots(&self) -> usize {
+        self.arguments.len() + usize::from(matches!(self.target, TailTarget::Indirect { .. }))
+    }
+}
+
 /// What an instruction does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InstKind {
@@ -126,6 +151,8 @@ pub enum Terminator {
     Switch { index: Reg, table: Vec<Block>, default: Block },
     /// Out of the function, with `ret`, `ret32` or `ret64`.
     Return { opcode: Opcode, value: Option<Reg> },
+    /// Out of the function and into another, which returns for it.
+    TailCall(Box<TailCall>),
     /// Control does not come here.
     Unreachable,
 }
@@ -334,6 +361,16 @@ impl Terminator {
                     visit(Reg { vreg: reg.vreg, lane: reg.lane + 1 });
                 }
             }
+            Self::TailCall(call) => {
+                if let TailTarget::Indirect { address, .. } = call.target {
+                    visit(address);
+                }
+                for argument in &call.arguments {
+                    if let Source::Lane(lane) = argument {
+                        visit(*lane);
+                    }
+                }
+            }
             Self::Jump(_) | Self::Return { value: None, .. } | Self::Unreachable => {}
         }
     }
@@ -350,7 +387,7 @@ impl Terminator {
                 table.iter().for_each(|block| visit(*block));
                 visit(*default);
             }
-            Self::Return { .. } | Self::Unreachable => {}
+            Self::Return { .. } | Self::TailCall(_) | Self::Unreachable => {}
         }
     }
 }

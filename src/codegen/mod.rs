@@ -75,13 +75,15 @@ impl Default for Options {
     }
 }
 
-/// What the module says about an import, as the sections `immeta` and `cbmeta` hold it; empty for nothing.
+/// What the module says about an import, as the sections `immeta`, `cbmeta` and `evidence` hold it; empty for nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImportMeta {
     /// Encoded marshalling of pointer arguments.
     pub marshal: Vec<u8>,
     /// Encoded callback parameters.
     pub callbacks: Vec<u8>,
+    /// The import's line in the section `evidence`.
+    pub evidence: String,
 }
 
 /// Gives the contracts of imports.

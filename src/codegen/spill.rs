@@ -3,7 +3,7 @@
 //! Must never hold: the choice of registers (`allocate`). A register that only ever holds one constant is made anew instead.
 
 use super::machine::{
-    Arg, Block, Const, Function, Inst, InstKind, Reg, Source, Target, Terminator, VReg, for_each_register,
+    Arg, Block, Const, Function, Inst, InstKind, Reg, Source, TailTarget, Target, Terminator, VReg, for_each_register,
 };
 use espb_format::opcode::Opcode;
 use std::collections::HashMap;
@@ -121,6 +121,16 @@ impl Spiller<'_> {
                 let slots = if *opcode == Opcode::ReturnValue64 { 2 } else { 1 };
                 if let Some(temp) = self.load(*reg, slots, location, &mut out) {
                     *reg = temp;
+                }
+            }
+            Terminator::TailCall(call) => {
+                if let TailTarget::Indirect { address, .. } = &mut call.target
+                    && let Some(temp) = self.load(*address, 1, location, &mut out)
+                {
+                    *address = temp;
+                }
+                for argument in &mut call.arguments {
+                    *argument = self.source(*argument);
                 }
             }
             Terminator::Jump(_) | Terminator::Return { value: None, .. } | Terminator::Unreachable => {}

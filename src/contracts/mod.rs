@@ -11,5 +11,5 @@ pub mod infer;
 
 pub use calls::{ArgumentFact, Calls};
 pub use decide::{Decision, Evidence, Import, Source, decide, decide_all, doubt};
-pub use explain::{Explained, Explanation, explain, explain_undecided};
+pub use explain::{Explained, Explanation, Malformed, explain, explain_module, explain_undecided};
 pub use hints::load;

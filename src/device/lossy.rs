@@ -246,7 +246,7 @@ fn module(random: &mut Random) -> Vec<u8> {
 #[test]
 fn ten_thousand_updates_over_a_bad_line_never_leave_a_wrong_module() {
     let mut random = Random(6);
-    let (mut retried, mut failed) = (0, 0);
+    let (mut retried, mut token, mut attempts) = (0, 0, 0);
     let mut line = BadLine {
         device: Device::new(),
         random: Random(7),
@@ -257,20 +257,27 @@ fn ten_thousand_updates_over_a_bad_line_never_leave_a_wrong_module() {
         rate: 12,
     };
     let mut good: Option<Vec<u8>> = None;
-    for update in 0..10_000u32 {
-        let new = module(&mut random);
+    let mut update = 0;
+    let mut new = module(&mut random);
+    while update < 10_000 {
+        token += 1;
         let before = line.now;
         let mut text = |_: &[u8]| {};
         let goal = Goal::Slot { slot: None, autostart: true, name: "app" };
         let outcome = Dialogue::begin(&mut line, &mut text)
-            .and_then(|mut dialogue| dialogue.install(update + 1, &new, &Seal::default(), goal, &mut |_| {}));
+            .and_then(|mut dialogue| dialogue.install(token, &new, &Seal::default(), goal, &mut |_| {}));
         retried += u32::from(line.now > before);
         let runs = line.device.runs();
         match outcome {
-            Ok(_) => assert!(runs.as_ref() == Some(&new), "update {update} was reported done, but another module runs"),
+            Ok(_) => {
+                assert!(runs.as_ref() == Some(&new), "update {update} was reported done, but another module runs");
+                (update, attempts, new) = (update + 1, 0, module(&mut random));
+            }
             Err(Trouble::Timeout) => panic!("there is no wall clock here"),
             Err(_) => {
-                failed += 1;
+                // The user tries again; the device needs nothing for it.
+                attempts += 1;
+                assert!(attempts < 6, "update {update} does not get through");
                 assert!(runs == good || runs.as_ref() == Some(&new), "update {update} failed and left a wrong module");
             }
         }
@@ -287,7 +294,6 @@ fn ten_thousand_updates_over_a_bad_line_never_leave_a_wrong_module() {
         good = line.device.runs();
     }
     assert!(retried > 3000, "the line was not bad enough: {retried}");
-    assert!(failed < 20, "{failed} updates were given up");
 }
 
 #[test]

@@ -102,10 +102,8 @@ const XTENSA: &str = "-mlongcalls -Wno-frame-address -ffunction-sections -fdata-
 #[test]
 fn a_shell_command_for_xtensa_with_a_response_file_compiles_with_the_same_meaning() {
     let folder = strict();
-    let command = format!(
-        r#"/nowhere/bin/xtensa-esp32-elf-gcc -DESP_PLATFORM "-DIDF_VER=\"v5.4 \\\"dev\\\"\"" -DDROPPED=1 -UDROPPED -DDROPPED=2 -Iconfig
-        -isystem ../idf/system -include forced.h @"toolchain/cflags" -o app.c.obj -c ../main/app.c"#
-    );
+    let command = r#"/nowhere/bin/xtensa-esp32-elf-gcc -DESP_PLATFORM "-DIDF_VER=\"v5.4 \\\"dev\\\"\"" -DDROPPED=1 -UDROPPED -DDROPPED=2 -Iconfig
+        -isystem ../idf/system -include forced.h @"toolchain/cflags" -o app.c.obj -c ../main/app.c"#;
     folder.write("build/toolchain/cflags", XTENSA);
     folder.database(&[
         json!({ "file": "../main/other.c", "command": "gcc -c other.c" }),
@@ -207,6 +205,20 @@ fn depfile_options_are_those_of_every_c_compiler() {
 }
 
 #[test]
+fn the_command_line_that_is_shown_does_the_same_in_a_shell() {
+    let folder = Folder::with(&[("app.c", "const char *app_main(void) { return TEXT; }\n")]);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_espb"));
+    command.args(["cc", "-v", "app.c", "-o", "app.ll", "--", "-DTEXT=\"it's $HOME\""]).current_dir(folder.path());
+    let finished = finish(&mut command);
+    succeeded(&finished);
+    let ir = folder.read("app.ll");
+    assert!(ir.contains("it's $HOME"), "{ir}");
+    folder.write("app.ll", "");
+    succeeded(&finish(Command::new("sh").args(["-c", &finished.stderr]).current_dir(folder.path())));
+    assert_eq!(folder.read("app.ll"), ir);
+}
+
+#[test]
 fn what_is_wrong_is_said_with_its_place_and_its_remedy() {
     let app = "int app_main(void) { return missing; }\n";
     let files = [
@@ -279,7 +291,7 @@ fn script(folder: &Folder, name: &str, refused: &str) {
 #[test]
 fn clang_is_the_one_asked_for_or_that_of_cc_or_the_newest_fit_one_on_the_path() {
     let folder = Folder::with(&[("app.c", "int app_main(void) { return 0; }\n")]);
-    ["bin/clang", "bin/clang-20", "bin/clang-9", "mine/clang", "mine/gcc"]
+    ["bin/clang", "bin/clang-19", "bin/clang-20", "bin/clang-9", "mine/clang", "mine/gcc"]
         .iter()
         .for_each(|name| script(&folder, name, "nothing"));
     let mine = folder.path().join("mine/clang").display().to_string();

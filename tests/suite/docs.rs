@@ -4,16 +4,26 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use tempfile::TempDir;
+
 use crate::compile::{root, to_ir};
 
 /// The commands of a document: indented lines that begin with one of `programs`, without the remark behind them.
-fn commands(document: &str, programs: &[&str]) -> Vec<Vec<String>> {
+pub fn commands(document: &str, programs: &[&str]) -> Vec<Vec<String>> {
     let text = fs::read_to_string(root().join(document)).expect("the document is in the tree");
     let lines = text.lines().filter_map(|line| line.strip_prefix("    "));
     let commands = lines.filter(|line| programs.iter().any(|program| line.split(' ').next() == Some(program)));
     commands
         .map(|line| line.split("   ").next().unwrap_or(line).split_whitespace().map(str::to_owned).collect())
         .collect()
+}
+
+/// The blocks of a document in a language, in order.
+pub fn blocks(document: &str, language: &str) -> Vec<String> {
+    let text = fs::read_to_string(root().join(document)).expect("the document is in the tree");
+    let fence = format!("```{language}\n");
+    let blocks = text.split(fence.as_str()).skip(1).filter_map(|rest| rest.split("```").next());
+    blocks.map(str::to_owned).collect()
 }
 
 #[test]
@@ -38,9 +48,7 @@ fn run(shown: Vec<Vec<String>>) {
     let ir = to_ir(Path::new("fixtures/tasks/hello_task.c"), folder.path());
     fs::rename(ir, folder.path().join("app.ll")).expect("a temporary file");
 
-    let guide = fs::read_to_string(root().join("docs/native-calls.md")).expect("the document is in the tree");
-    let hints =
-        guide.split("```hints\n").nth(1).and_then(|rest| rest.split("```").next()).expect("the guide shows hints");
+    let hints = blocks("docs/native-calls.md", "hints").into_iter().next().expect("the guide shows hints");
     fs::write(folder.path().join("ours.hints"), hints).expect("a temporary file");
 
     for words in shown {
@@ -61,6 +69,88 @@ fn run(shown: Vec<Vec<String>>) {
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
         );
+    }
+}
+
+const GUIDE: &str = "docs/native-calls.md";
+
+/// A folder with the guide's program, as app.c and app.ll, and its hints.
+fn guide_folder() -> TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let program =
+        blocks(GUIDE, "c").into_iter().find(|block| block.contains("app_main")).expect("the guide has a program");
+    fs::write(folder.path().join("app.c"), program).expect("a temporary file");
+    fs::write(folder.path().join("ours.hints"), &blocks(GUIDE, "hints")[0]).expect("a temporary file");
+    to_ir(&folder.path().join("app.c"), folder.path());
+    folder
+}
+
+/// Runs a command of the guide in its folder; the folder's name is left out of what it prints.
+fn guided(folder: &TempDir, words: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_espb")).args(words).current_dir(folder.path()).output();
+    let output = output.unwrap_or_else(|error| panic!("{words:?}: {error}"));
+    let text = [output.stdout, output.stderr].concat();
+    let folder = format!("{}/", folder.path().display());
+    (output.status.code(), String::from_utf8_lossy(&text).replace(&folder, ""))
+}
+
+#[test]
+fn the_guide_to_native_calls_shows_what_is_printed() {
+    let folder = guide_folder();
+    let shown = blocks(GUIDE, "text");
+    let (code, explained) = guided(&folder, &["build", "app.ll", "-o", "app.espb", "--explain"]);
+    assert_eq!(code, Some(0), "{explained}");
+    assert!(explained.contains(&shown[0]) && explained.contains(&shown[1]), "{explained}");
+    let (_, inspected) = guided(&folder, &["inspect", "app.espb", "--contracts"]);
+    // The same but for the places of the calls.
+    let without_place = |text: &str| -> Vec<String> {
+        text.lines().map(|line| line.split(", first called").next().unwrap_or(line).to_owned()).collect()
+    };
+    assert_eq!(without_place(&inspected), without_place(&explained));
+
+    let hinted = ["build", "app.ll", "-o", "app.espb", "--explain", "--hints", "ours.hints"];
+    let (code, changed) = guided(&folder, &hinted);
+    assert_eq!(code, Some(0), "{changed}");
+    assert!(changed.contains("radio_send (ours.hints:3)"), "{changed}");
+    assert!(changed.contains("argument 0: in 0 size arg 1 * 4 (certain): the hints say so"), "{changed}");
+    assert!(changed.contains("3 imports: 1 hinted, 2 inferred, 0 uncertain"), "{changed}");
+
+    let (_, stripped) = guided(&folder, &["build", "app.ll", "-o", "app.espb", "--strip"]);
+    assert_eq!(stripped, "");
+    let (_, inspected) = guided(&folder, &["inspect", "app.espb", "--contracts"]);
+    assert!(inspected.contains("argument 1: out 1 size 8\n"), "{inspected}");
+    assert!(inspected.contains("3 without their reasons: the module was built with --strip"), "{inspected}");
+}
+
+#[test]
+fn the_guide_s_message_is_the_firmware_s() {
+    let expected = fs::read_to_string(root().join("fixtures/hostile/handle_after_delete.expect")).expect("a fixture");
+    assert!(expected.contains(&format!("trap: {}", blocks(GUIDE, "text")[2])), "{expected}");
+}
+
+/// Each refusal that the guide lists, from a program and hints that cause it.
+#[test]
+fn the_guide_s_refusals_are_those_that_happen() {
+    let guide = fs::read_to_string(root().join("docs/native-calls.md")).expect("the document is in the tree");
+    let cases = [
+        ("unknown_import", "void f(void *p); int app_main(void) { int x = 1; f(&x); return x; }", ""),
+        ("uncertain_result", "struct s; struct s *f(int n); int app_main(void) { return f(1) != 0; }", ""),
+        ("signature_mismatch", "int f(long long n); int app_main(void) { return f(1); }", "f(i32) -> i32"),
+        ("unfit_hint", "int f(void *p); void *q; int app_main(void) { return f(q); }", "f: out 0"),
+        ("hint_syntax", "int app_main(void) { return 0; }", "f: sideways 0"),
+    ];
+    let listed: Vec<&str> = guide.lines().filter_map(|line| line.strip_prefix("| `espb::contracts::")).collect();
+    assert_eq!(listed.len(), cases.len(), "{listed:?}");
+    for ((code, source, hints), row) in cases.into_iter().zip(listed) {
+        assert!(row.starts_with(&format!("{code}`")), "{row}");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("case.c");
+        fs::write(&path, source).expect("a temporary file");
+        to_ir(&path, folder.path());
+        fs::write(folder.path().join("case.hints"), hints).expect("a temporary file");
+        let words = ["build", "case.ll", "-o", "case.espb", "--hints", "case.hints", "--strict"];
+        let (exit, text) = guided(&folder, &words);
+        assert!(exit == Some(1) && text.contains(&format!("espb::contracts::{code}")), "{code}\n{text}");
     }
 }
 

@@ -177,6 +177,16 @@ fn language() {
 }
 
 #[test]
+fn freertos() {
+    check_group("freertos");
+}
+
+#[test]
+fn esp_idf() {
+    check_group("esp-idf");
+}
+
+#[test]
 fn bad_programs_end_in_a_trap() {
     check_group("bad");
 }

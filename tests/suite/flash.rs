@@ -8,6 +8,7 @@ use espb::chip::{Machine, MachineOptions, Until};
 
 use crate::bootloader::Peer;
 use crate::compile::to_ir;
+use crate::messages;
 use crate::program::{Finished, espb};
 
 const ESP32C3: u32 = 5;
@@ -27,7 +28,9 @@ fn module(folder: &Path, name: &str, says: &str) -> PathBuf {
 fn flash(peer: &Peer, options: &[&str], module: Option<&Path>) -> Finished {
     let fixed = ["flash", "--port", peer.port(), "--non-interactive", "--message-format", "json"];
     let all = fixed.iter().chain(options).map(OsString::from);
-    espb(all.chain(module.map(|module| module.as_os_str().to_owned())))
+    let finished = espb(all.chain(module.map(|module| module.as_os_str().to_owned())));
+    messages::check(&finished);
+    finished
 }
 
 fn image(module: &Path, options: &[&str]) -> Vec<u8> {
@@ -90,9 +93,11 @@ fn flash_that_does_not_hold_what_was_written_is_an_error() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let module = module(folder.path(), "hello", "it runs");
     let file = folder.path().join("image.bin");
-    fs::write(&file, image(&module, &[])).expect("a temporary file");
-    // One bit of the application's page never comes up again.
-    let peer = Peer::worn(0x1_2345, 0x10);
+    let image = image(&module, &[]);
+    // One bit of the application that is to be set never comes up again.
+    let worn = (0x1_2000..).find(|at| image[*at] & 0x10 != 0).expect("a bit that is set");
+    fs::write(&file, image).expect("a temporary file");
+    let peer = Peer::worn(worn, 0x10);
     let finished = flash(&peer, &["--image", &file.display().to_string()], None);
     assert_eq!(finished.code, 3, "{}", finished.transcript());
     assert!(finished.stdout.contains("erif"), "{}", finished.transcript());
@@ -101,7 +106,7 @@ fn flash_that_does_not_hold_what_was_written_is_an_error() {
 #[test]
 fn another_chip_or_no_chip_is_named_with_what_to_do() {
     let peer = Peer::new(&[], ESP32C3);
-    let silent = flash(&peer, &["--chip", "esp32s9"], None);
+    let silent = espb(["flash", "--port", peer.port(), "--chip", "esp32s9"]);
     assert_eq!(silent.code, 2, "{}", silent.transcript());
     // 9 is the ESP32-S3.
     let finished = flash(&Peer::new(&[], 9), &[], None);

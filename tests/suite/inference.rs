@@ -79,13 +79,18 @@ fn a_driver_that_nobody_described_is_used_and_explained() {
     }
     // What was shown is what is in the module.
     let inspected = espb([OsString::from("inspect"), "--contracts".into(), module.into()]);
-    assert!(says(&inspected, "sensor_read(i32, ptr) -> i32: out 1 size 8", ""), "{}", inspected.transcript());
+    assert!(
+        says(&inspected, "  hints line: sensor_read(i32, ptr) -> i32: out 1 size 8", ""),
+        "{}",
+        inspected.transcript()
+    );
 }
 
 #[test]
 fn a_line_that_explains_an_import_can_be_given_back_as_its_hint() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let (first, module) = build(&folder, SENSOR, &["--explain", "--message-format", "json"]);
+    // The reasons, which differ, are left out.
+    let (first, module) = build(&folder, SENSOR, &["--strip", "--explain", "--message-format", "json"]);
     let inferred = fs::read(&module).expect("the module just built");
     let contracts = first.objects("contract");
     assert_eq!(contracts.len(), 3, "{}", first.transcript());
@@ -94,7 +99,7 @@ fn a_line_that_explains_an_import_can_be_given_back_as_its_hint() {
     fs::write(&hints, lines.join("\n")).expect("a temporary file");
 
     let named = hints.display().to_string();
-    let (second, _) = build(&folder, SENSOR, &["--explain", "--message-format", "json", "--hints", &named]);
+    let (second, _) = build(&folder, SENSOR, &["--strip", "--explain", "--message-format", "json", "--hints", &named]);
     let summary = &second.objects("contracts-summary")[0];
     assert_eq!((&summary["hinted"], &summary["inferred"]), (&3.into(), &0.into()), "{}", second.transcript());
     assert_eq!(second.objects("contract")[0]["source"], format!("{named}:1"), "{}", second.transcript());

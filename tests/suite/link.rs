@@ -72,8 +72,13 @@ fn replace(dialogue: &mut Dialogue<'_, '_>, token: u32, module: &[u8]) -> Result
 /// Lets so many virtual milliseconds pass.
 fn pass(dialogue: &mut Dialogue<'_, '_>, milliseconds: u64) {
     let end = dialogue.transport().now() + Duration::from_millis(milliseconds);
-    // `None` when the time is over.
-    while dialogue.next(Some(end.saturating_sub(dialogue.transport().now()))).expect("the device goes on").is_some() {}
+    loop {
+        let left = end.saturating_sub(dialogue.transport().now());
+        // `None` when the time is over.
+        if dialogue.next(Some(left)).expect("the device goes on").is_none() {
+            return;
+        }
+    }
 }
 
 /// What a device prints in so many virtual milliseconds.

@@ -4,19 +4,25 @@ mod bad_input;
 mod bootloader;
 mod cc;
 mod compile;
+mod contracts;
 mod docs;
+mod emulate;
 mod fixtures;
 mod flash;
+mod gpio;
 mod headers;
 mod hostile;
 mod inference;
+mod isolation;
 mod link;
 mod linking;
 mod man;
+mod messages;
 #[path = "../shared/mutant.rs"]
 mod mutant;
 mod program;
 mod project;
 #[path = "../shared/random.rs"]
 mod random;
+mod registered;
 mod run;

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use crate::compile::root;
+use crate::docs::{blocks, commands};
 use crate::program::{Finished, finish};
 
 /// A copy of the sample project, as a user would make one.
@@ -139,4 +140,88 @@ fn an_error_in_a_source_stops_make_with_clangs_words_and_leaves_no_module() {
     assert!(finished.stderr.contains("src/sensor.c:1:"), "{}", finished.transcript());
     assert!(finished.stderr.contains("espb::compile::clang_failed"), "{}", finished.transcript());
     assert!(!project.path().join("build/station.espb").exists());
+}
+
+#[test]
+fn the_guide_shows_the_projects_makefile_and_its_make_commands_work() {
+    let makefile = fs::read_to_string(root().join("fixtures/project/Makefile")).expect("it is in the tree");
+    let shown = blocks("docs/makefiles.md", "make");
+    assert!(shown.len() >= 2 && shown.iter().all(|rule| makefile.contains(rule.as_str())), "{shown:?}");
+
+    let project = Project::copy();
+    let commands = commands("docs/makefiles.md", &["make"]);
+    assert!(commands.len() >= 4, "{commands:?}");
+    for words in commands {
+        // There is no device here.
+        let mut arguments = if words.iter().any(|word| word == "flash") { vec!["--dry-run"] } else { Vec::new() };
+        // The copy is elsewhere; make() says where.
+        let said = words[1..].iter().filter(|word| !word.starts_with("ESPB_SOURCE="));
+        arguments.extend(said.map(String::as_str));
+        let finished = project.make(&arguments);
+        assert_eq!(finished.code, 0, "{}", finished.transcript());
+    }
+}
+
+/// A CMake project with the files and the two snippets of the guide, shaped as one of ESP-IDF.
+fn cmake_project() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let [module, use_of_it] =
+        blocks("docs/makefiles.md", "cmake").try_into().expect("the guide shows a file and its use");
+    let app = "#include \"answer.h\"\nint app_main(void) { return ANSWER; }\n";
+    let lists = format!(
+        "cmake_minimum_required(VERSION 3.16)\nproject(sample C)\nadd_library(main STATIC main/main.c main/app.c)\n\
+         target_include_directories(main PRIVATE include)\n{use_of_it}"
+    );
+    for (name, text) in [
+        ("espb.cmake", module.as_str()),
+        ("CMakeLists.txt", &lists),
+        ("include/answer.h", "#define ANSWER 42\n"),
+        ("main/main.c", "void nothing(void) {}\n"),
+        ("main/app.c", app),
+        ("plugin/app.c", app),
+        ("app.c", app),
+    ] {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().expect("it is in the folder")).expect("a temporary folder");
+        fs::write(path, text).expect("a temporary file");
+    }
+    folder
+}
+
+#[test]
+fn the_guides_cmake_makes_modules_and_its_espb_commands_work() {
+    let folder = cmake_project();
+    let run = |words: &[String]| {
+        let mut command = Command::new(if words[0] == "espb" { env!("CARGO_BIN_EXE_espb") } else { &words[0] });
+        command.args(&words[1..]).current_dir(folder.path());
+        if words.iter().any(|word| word == "-B") {
+            command.arg(format!("-DESPB={}", env!("CARGO_BIN_EXE_espb")));
+        }
+        for name in ["MAKEFLAGS", "MFLAGS", "MAKELEVEL"] {
+            command.env_remove(name);
+        }
+        let finished = finish(&mut command);
+        assert_eq!(finished.code, 0, "{}", finished.transcript());
+        finished.stdout
+    };
+    let shown = commands("docs/makefiles.md", &["cmake"]);
+    let [configure, build] = shown.as_slice() else { panic!("the guide shows two commands of cmake: {shown:?}") };
+    run(configure);
+    assert!(run(build).contains("app.espb"));
+    let module = folder.path().join("build/app.espb");
+    let result = || finish(Command::new(env!("CARGO_BIN_EXE_espb")).args(["run", "--for", "1s"]).arg(&module)).code;
+    assert_eq!(result(), 42);
+    assert_eq!(run(build), "ninja: no work to do.\n");
+
+    let header = folder.path().join("include/answer.h");
+    fs::write(&header, "#define ANSWER 43\n").expect("it can be written");
+    let built = fs::metadata(&module).and_then(|module| module.modified()).expect("it was built");
+    let file = File::options().append(true).open(&header).expect("it was written");
+    file.set_modified(built + Duration::from_micros(1)).expect("its time can be set");
+    run(build);
+    assert_eq!(result(), 43, "a header has changed");
+
+    let shown = commands("docs/makefiles.md", &["espb"]);
+    assert!(shown.len() >= 3, "{shown:?}");
+    shown.iter().for_each(|words| drop(run(words)));
 }

@@ -34,14 +34,20 @@
 #define configUSE_RECURSIVE_MUTEXES                1
 #define configUSE_COUNTING_SEMAPHORES              1
 #define configUSE_QUEUE_SETS                       1
-#define configQUEUE_REGISTRY_SIZE                  0
+#define configQUEUE_REGISTRY_SIZE                  16
 #define configUSE_TASK_NOTIFICATIONS               1
 #define configTASK_NOTIFICATION_ARRAY_ENTRIES      4
 #define configUSE_EVENT_GROUPS                     1
 #define configUSE_STREAM_BUFFERS                   1
+#define configUSE_SB_COMPLETED_CALLBACK            1
+#define configUSE_APPLICATION_TASK_TAG             1
 #define configUSE_TRACE_FACILITY                   1
-/* Index 0 holds the execution context of a task that runs module code. */
-#define configNUM_THREAD_LOCAL_STORAGE_POINTERS    4
+/* The first four are the firmware's (src/kernel/tls.rs), the others the modules'. */
+#define configNUM_THREAD_LOCAL_STORAGE_POINTERS    8
+/* Microseconds, from the system timer (src/counters.rs). */
+#define configGENERATE_RUN_TIME_STATS              1
+#define portCONFIGURE_TIMER_FOR_RUN_TIME_STATS()
+#define portGET_RUN_TIME_COUNTER_VALUE()           espb_run_time()
 
 #define configUSE_TIMERS                           1
 #define configTIMER_TASK_PRIORITY                  ( configMAX_PRIORITIES - 2 )
@@ -73,6 +79,8 @@
 #define INCLUDE_xTimerPendFunctionCall             1
 
 #ifndef __ASSEMBLER__
+#include <stdint.h>
+uint32_t espb_run_time( void );
 /* Never returns: prints and stops (src/kernel/hooks.rs). */
 void espb_kernel_assert_failed( const char * file, int line ) __attribute__( ( noreturn ) );
 #define configASSERT( condition )                                    \

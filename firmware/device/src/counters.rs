@@ -47,3 +47,9 @@ pub fn instructions() -> u64 {
         total
     })
 }
+
+/// The kernel's clock for run times of tasks: microseconds, which wrap after 71 minutes.
+#[unsafe(no_mangle)]
+extern "C" fn espb_run_time() -> u32 {
+    esp_hal::time::Instant::now().duration_since_epoch().as_micros() as u32
+}

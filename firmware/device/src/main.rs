@@ -7,6 +7,7 @@ extern crate alloc;
 
 mod console;
 mod counters;
+mod drivers;
 mod flash;
 mod heartbeat;
 mod host;
@@ -16,6 +17,7 @@ mod key;
 mod link;
 mod native_call;
 mod panic;
+mod protection;
 mod report;
 mod thunk;
 mod trial;
@@ -29,12 +31,17 @@ fn main() -> ! {
     counters::start();
     let peripherals = esp_hal::init(esp_hal::Config::default().with_cpu_clock(CpuClock::max()));
     kernel::heap::init();
-    kernel::tick::init(SystemTimer::new(peripherals.SYSTIMER).alarm0);
+    let timer = SystemTimer::new(peripherals.SYSTIMER);
+    kernel::tick::init(timer.alarm0);
+    drivers::alarm::init(timer.alarm1);
     if let Err(error) = console::init(peripherals.UART0, peripherals.GPIO20, peripherals.GPIO21) {
         panic!("the console cannot be set up: {error}");
     }
-    if heartbeat::start().is_err() || link::start().is_err() || instance::deferred::start().is_err() {
+    drivers::gpio::init();
+    let started = heartbeat::start().and_then(|()| link::start()).and_then(|()| instance::deferred::start());
+    if started.and_then(|()| host::start()).is_err() {
         panic!("no memory for the firmware's tasks");
     }
+    protection::init();
     kernel::start()
 }

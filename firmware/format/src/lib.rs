@@ -17,6 +17,7 @@ pub mod contract;
 #[cfg(any(test, feature = "std"))]
 pub mod disassembler;
 pub mod error;
+pub mod evidence;
 pub mod instruction;
 pub mod lines;
 pub mod opcode;

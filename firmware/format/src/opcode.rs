@@ -247,6 +247,8 @@ macro_rules! for_each_opcode {
             "returns a" ReturnValue64 0xe7 "ret64" [R64] Leave;
             "writes three words about this place to a; d = 0, and again when longjmp comes back here" SetJump 0xe8 "setjmp" [W32 R32] Next;
             "goes back to the setjmp that wrote the words at a, whose d becomes b, or 1 if b = 0; traps where that place is gone" LongJump 0xe9 "longjmp" [R32 R32] Leave;
+            "leaves this function and enters function i in its place: arguments in the registers from the first on, the result goes to this function's caller" TailCall 0xea "tcall" [Function] Leave;
+            "the same for the module function whose thunk address is a; traps unless it is one of signature i" TailCallIndirect 0xeb "tcalli" [R32 Signature] Leave;
         }
     };
 }

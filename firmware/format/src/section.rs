@@ -59,6 +59,8 @@ sections! {
     Names = 32, "names";
     /// Line table (specs/format.md). Strippable.
     Lines = 33, "lines";
+    /// Why imports have their contracts: [`crate::evidence`]. Strippable.
+    Evidence = 34, "evidence";
 }
 
 impl SectionKind {
@@ -76,7 +78,7 @@ impl SectionKind {
             Signatures | Imports | Functions => 8,
             Exports | Code | Relocations => 4,
             Callbacks | Constructors => 2,
-            Strings | CallbackMeta | MarshalMeta | Constants | Data | Names | Lines => 1,
+            Strings | CallbackMeta | MarshalMeta | Constants | Data | Names | Lines | Evidence => 1,
         }
     }
 }

@@ -31,7 +31,8 @@ pub fn verify<'a>(module: &Module<'a>) -> Result<Verified<'a>, FormatError> {
         let Some(function) = module.function(index as u16) else { continue };
         let end = module.function_end(index as u16).unwrap_or(function.start);
         let signature = module.signature(function.signature);
-        FunctionCheck { module, function, end, result: signature.and_then(|signature| signature.result()) }.run()?;
+        let result = signature.map_or(0, |signature| signature.result_slots());
+        FunctionCheck { module, function, end, result }.run()?;
     }
     Ok(Verified(*module))
 }
@@ -40,7 +41,8 @@ struct FunctionCheck<'m, 'a> {
     module: &'m Module<'a>,
     function: Function,
     end: u32,
-    result: Option<crate::signature::ValType>,
+    /// Slots of its result.
+    result: u8,
 }
 
 impl FunctionCheck<'_, '_> {
@@ -137,17 +139,19 @@ impl FunctionCheck<'_, '_> {
         }
     }
 
-    /// Windows must hold what the callee takes and gives; returns must fit the function's own signature.
+    /// Windows must hold what the callee takes and gives; returns and tail calls must fit the function's own signature.
     fn call(&self, instruction: &Instruction) -> Result<(), Reason> {
         let [first, second, third] = instruction.operands;
         let signature_of =
             |index: i64| u16::try_from(index).ok().and_then(|index| self.module.signature(index)).ok_or(Reason::Index);
+        let own = |index: i64| {
+            let callee = u16::try_from(index).ok().and_then(|index| self.module.function(index));
+            signature_of(callee.ok_or(Reason::Index)?.signature.into())
+        };
         let callee = match instruction.opcode {
-            Opcode::Call => {
-                let callee =
-                    u16::try_from(second).ok().and_then(|index| self.module.function(index)).ok_or(Reason::Index)?;
-                signature_of(callee.signature.into())?
-            }
+            Opcode::Call => own(second)?,
+            Opcode::TailCall => return self.tail_call(own(first)?),
+            Opcode::TailCallIndirect => return self.tail_call(signature_of(second)?),
             Opcode::CallIndirect => {
                 Some(signature_of(third)?).filter(|signature| !signature.is_variadic()).ok_or(Reason::Call)?
             }
@@ -168,18 +172,28 @@ impl FunctionCheck<'_, '_> {
                 all
             }
             Opcode::Return | Opcode::ReturnValue | Opcode::ReturnValue64 => {
-                let slots = self.result.map_or(0, |result| result.slots());
                 let given = match instruction.opcode {
                     Opcode::Return => 0,
                     Opcode::ReturnValue => 1,
                     _ => 2,
                 };
-                return if slots == given { Ok(()) } else { Err(Reason::Return) };
+                return if self.result == given { Ok(()) } else { Err(Reason::Return) };
             }
             _ => return Ok(()),
         };
         let room = callee.param_slots().max(callee.result_slots());
         if first + i64::from(room) <= i64::from(self.function.slots) { Ok(()) } else { Err(Reason::Call) }
+    }
+
+    /// The frame must hold the arguments, and the result must be one that this function may give.
+    fn tail_call(&self, callee: Signature) -> Result<(), Reason> {
+        if callee.is_variadic() || callee.param_slots() > self.function.slots {
+            Err(Reason::Call)
+        } else if callee.result_slots() != self.result {
+            Err(Reason::Return)
+        } else {
+            Ok(())
+        }
     }
 
     fn import(&self, index: i64) -> Result<Signature, Reason> {

@@ -164,6 +164,15 @@ impl Cursor {
         }
     }
 
+    /// Moves to the entry of a function that takes over the frame and the link below it.
+    ///
+    /// # Safety
+    /// As for [`Self::enter`].
+    #[inline(always)]
+    pub(crate) unsafe fn replace(&mut self, pc: *const u8) {
+        self.pc = pc;
+    }
+
     /// The link of this frame and the caller's linear stack pointer.
     #[inline(always)]
     pub(crate) fn link(self) -> (Link, u32) {

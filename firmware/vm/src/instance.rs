@@ -37,12 +37,19 @@ impl Thunks {
         self.first.wrapping_add(u32::from(index) << self.shift)
     }
 
+    /// How many distances an address lies behind the first thunk, if a whole number.
+    #[inline(always)]
+    pub(crate) fn place(&self, address: u32) -> Option<u32> {
+        let distance = address.wrapping_sub(self.first);
+        let place = distance >> self.shift;
+        (place << self.shift == distance).then_some(place)
+    }
+
     /// Index of the thunk at this address.
     #[inline(always)]
     pub fn index(&self, address: u32) -> Option<u16> {
-        let distance = address.wrapping_sub(self.first);
-        let index = distance >> self.shift;
-        (index < u32::from(self.count) && index << self.shift == distance).then_some(index as u16)
+        let index = self.place(address)?;
+        (index < u32::from(self.count)).then_some(index as u16)
     }
 }
 

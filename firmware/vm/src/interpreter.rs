@@ -37,7 +37,7 @@ macro_rules! undefined {
             | 0xb6 | 0xb7 | 0xb8 | 0xb9 | 0xba | 0xbb | 0xbc | 0xbd | 0xbe | 0xbf
             | 0xcf | 0xd0 | 0xd1 | 0xd2
             | 0xdf
-            | 0xea | 0xeb | 0xec | 0xed | 0xee | 0xef | 0xf0 | 0xf1 | 0xf2 | 0xf3
+            | 0xec | 0xed | 0xee | 0xef | 0xf0 | 0xf1 | 0xf2 | 0xf3
             | 0xf4 | 0xf5 | 0xf6 | 0xf7 | 0xf8 | 0xf9 | 0xfa | 0xfb | 0xfc | 0xfd | 0xfe | 0xff
     };
 }
@@ -201,6 +201,25 @@ pub(crate) fn interpret(context: &Context<'_>) -> Result<(), Trap> {
                 // SAFETY: verified code calls functions of its module only, and the frame was just found to fit.
                 unsafe { at.enter(program.code(record.start()), window, link, sp) };
                 sp = sp.wrapping_sub(frame);
+                end!()
+            }};
+        }
+        // Enters a function in the place of the one that runs: frame and link stay, the linear stack pointer is the caller's again first.
+        macro_rules! replace {
+            ($record:expr) => {{
+                let record = $record;
+                pay!();
+                let (slots, frame) = (record.frame(), record.linear_frame());
+                let (_, caller_sp) = at.link();
+                if context.shadow_limit().addr().wrapping_sub(at.fp().addr()) < slots {
+                    trap!(ShadowStackOverflow)
+                }
+                if caller_sp.wrapping_sub(context.stack_limit()) < frame {
+                    trap!(LinearStackOverflow, frame)
+                }
+                // SAFETY: verified code enters functions of its module only, and the frame was just found to fit.
+                unsafe { at.replace(program.code(record.start())) };
+                sp = caller_sp.wrapping_sub(frame);
                 end!()
             }};
         }
@@ -500,8 +519,12 @@ pub(crate) fn interpret(context: &Context<'_>) -> Result<(), Trap> {
 
             code::Call => enter!(program.function(at.half()), 1),
             code::CallIndirect => {
-                let function = checked!(slow::indirect_target(context, at.read::<2>(), at.extension(1)));
-                enter!(program.function(function), 2)
+                let (address, signature) = (at.read::<2>(), at.extension(1) as u16);
+                let record = match context.callee(address) {
+                    Some(record) if record.signature() == signature => record,
+                    _ => program.function(checked!(slow::indirect_target(context, address, signature))),
+                };
+                enter!(record, 2)
             }
             code::CallImport => host!(None, 1),
             code::CallImportVariadic => host!(Some(at.extension(1) as u16), 2),
@@ -519,6 +542,11 @@ pub(crate) fn interpret(context: &Context<'_>) -> Result<(), Trap> {
                 pay!();
                 (at, sp) = checked!(jump::long(context, at));
                 end!()
+            }
+            code::TailCall => replace!(program.function(at.half())),
+            code::TailCallIndirect => {
+                let function = checked!(slow::indirect_target(context, at.read::<1>(), at.extension(1) as u16));
+                replace!(program.function(function))
             }
         }
     };

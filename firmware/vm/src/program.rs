@@ -8,6 +8,8 @@ use espb_format::verifier::Verified;
 pub(crate) struct Program {
     code: *const u8,
     functions: *const [u32; 2],
+    callbacks: *const u16,
+    callback_count: u32,
 }
 
 /// A record of the function table as it lies in the module (espb-format, `Function`).
@@ -21,6 +23,8 @@ impl Program {
         Self {
             code: module.section(SectionKind::Code).as_ptr(),
             functions: module.section(SectionKind::Functions).as_ptr().cast(),
+            callbacks: module.section(SectionKind::Callbacks).as_ptr().cast(),
+            callback_count: module.callback_count() as u32,
         }
     }
 
@@ -46,6 +50,17 @@ impl Program {
     #[inline(always)]
     pub(crate) fn word_of(self, pc: *const u8) -> u32 {
         self.offset_of(pc) / 4
+    }
+
+    /// The record of the address-taken function with this index, if there are so many.
+    #[inline(always)]
+    pub(crate) fn callback(self, index: u32) -> Option<Record> {
+        if index >= self.callback_count {
+            return None;
+        }
+        // SAFETY: the index was just checked; sections are 4-aligned, because the module is.
+        let function = u16::from_le(unsafe { self.callbacks.wrapping_add(index as usize).read() });
+        Some(self.function(function))
     }
 
     /// A function's record. Only indices from verified code may come here.

@@ -40,14 +40,13 @@ pub(crate) fn call_host(context: &Context<'_>, at: Cursor, import: u16, variadic
     if context.instance().is_stopped() { Err(Trap::new(TrapKind::Stopped, 0)) } else { Ok(()) }
 }
 
-/// The function behind an address, if it is one of this instance and of this signature.
+/// The function behind an address, if it is one of this instance and of a signature that says the same as this one.
 #[inline(never)]
-pub(crate) fn indirect_target(context: &Context<'_>, address: u32, signature: i32) -> Result<u16, Failure> {
+pub(crate) fn indirect_target(context: &Context<'_>, address: u32, wanted: u16) -> Result<u16, Failure> {
     let module = context.module();
     let callback = context.instance().thunks().index(address);
     let function = callback.and_then(|index| module.callback(index)).ok_or((TrapKind::IndirectCall, address))?;
     let own = context.program().function(function).signature();
-    let wanted = signature as u16;
     if own == wanted || module.signature(own) == module.signature(wanted) {
         Ok(function)
     } else {
@@ -76,12 +75,14 @@ pub(crate) fn divide64(opcode: u8, a: u64, b: u64) -> Option<u64> {
 /// memmove.
 #[inline(never)]
 pub(crate) fn memory_move(context: &Context<'_>, at: Cursor) -> Result<(), Failure> {
+    context.charge(at.read::<3>()).map_err(|kind| (kind, 0))?;
     context.instance().memory().copy(at.read::<1>(), at.read::<2>(), at.read::<3>()).map_err(failure)
 }
 
 /// memset.
 #[inline(never)]
 pub(crate) fn memory_set(context: &Context<'_>, at: Cursor) -> Result<(), Failure> {
+    context.charge(at.read::<3>()).map_err(|kind| (kind, 0))?;
     context.instance().memory().fill(at.read::<1>(), at.read::<2>() as u8, at.read::<3>()).map_err(failure)
 }
 

@@ -62,7 +62,8 @@ impl Lower<'_, '_> {
         Ok(())
     }
 
-    fn load_mode(&mut self, to: Reg, mode: Mode, width: u32, signed: bool) {
+    /// Loads 1, 2, 4 or 8 bytes.
+    pub fn load_mode(&mut self, to: Reg, mode: Mode, width: u32, signed: bool) {
         use Opcode::*;
         match mode {
             Mode::Displacement { base, offset } => {

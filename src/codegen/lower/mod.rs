@@ -6,6 +6,7 @@
 
 mod address;
 mod aggregate;
+mod arguments;
 mod assembly;
 mod atomic;
 mod bits;
@@ -23,6 +24,7 @@ mod memory;
 mod operand;
 mod overflow;
 mod switch;
+mod tail_call;
 mod terminator;
 mod wide;
 
@@ -56,8 +58,8 @@ pub(super) struct Lower<'u, 'a> {
     registers: Vec<Option<VReg>>,
     /// Frame offset of each static alloca.
     allocas: HashMap<ValueId, u32>,
-    /// Where variable arguments of calls inside the module are laid out.
-    variadic_area: u32,
+    /// Where arguments of calls that travel in memory are laid out.
+    outgoing: u32,
     /// Where compare-and-exchange puts the expected value, if there is one.
     expected: Option<u32>,
     /// The address of the function's own variable arguments, if it is variadic.
@@ -86,7 +88,7 @@ pub(super) fn lower<'a>(
         leaf_kinds: Vec::new(),
         registers: Vec::new(),
         allocas: HashMap::new(),
-        variadic_area: 0,
+        outgoing: 0,
         expected: None,
         list: None,
         code: Vec::new(),
@@ -169,7 +171,7 @@ impl<'a> Lower<'_, 'a> {
     /// Gives stack data its place in the frame, and finds out whether the stack pointer moves.
     fn prepare_frame(&mut self) -> Lowered<()> {
         let mut moves = false;
-        let mut variadic = 0;
+        let mut outgoing = 0;
         for block in self.facts.order.clone() {
             let function = self.function;
             for inst in function.blocks.get(block.0 as usize).map_or(&[][..], |block| &block.instructions) {
@@ -190,16 +192,16 @@ impl<'a> Lower<'_, 'a> {
                     InstructionKind::DynamicAlloca { .. } => moves = true,
                     InstructionKind::Call(call) => match &call.callee {
                         Callee::Intrinsic { name, .. } => moves |= name == "llvm.stackrestore",
-                        _ if call.ty.variadic => variadic = variadic.max(self.variadic_size(call)?),
-                        _ => {}
+                        Callee::InlineAsm { .. } => {}
+                        _ => outgoing = outgoing.max(self.outgoing_size(call)?),
                     },
                     _ => {}
                 }
             }
         }
         self.location = None;
-        if variadic > 0 {
-            self.variadic_area = self.out.frame_slot(variadic, 8);
+        if outgoing > 0 {
+            self.outgoing = self.out.frame_slot(outgoing, 8);
         }
         if moves {
             self.out.frame_pointer = Some(self.out.vreg(1));
@@ -212,9 +214,18 @@ impl<'a> Lower<'_, 'a> {
         let Some(body) = function.blocks.get(block.0 as usize) else { return Ok(()) };
         let mut reversed = Vec::new();
         self.location = body.terminator_location;
-        let terminator = self.terminator(block, &body.terminator)?;
+        let mut instructions = body.instructions.as_slice();
+        let mut terminator_location = body.terminator_location;
+        let terminator = match self.tail_call(body)? {
+            Some(tail_call) => {
+                instructions = instructions.split_last().map_or(&[], |(_, rest)| rest);
+                terminator_location = self.location;
+                tail_call
+            }
+            None => self.terminator(block, &body.terminator)?,
+        };
         reversed.extend(self.code.drain(..).rev());
-        for inst in body.instructions.iter().rev() {
+        for inst in instructions.iter().rev() {
             self.location = inst.location;
             self.instruction(inst)?;
             reversed.extend(self.code.drain(..).rev());
@@ -223,49 +234,7 @@ impl<'a> Lower<'_, 'a> {
         if let Some(place) = self.out.blocks.get_mut(block.0 as usize) {
             place.insts = reversed;
             place.terminator = terminator;
-            place.location = body.terminator_location;
-        }
-        Ok(())
-    }
-
-    /// The incoming arguments, put before everything else.
-    fn parameters(&mut self) -> Lowered<()> {
-        let function = self.function;
-        self.location = None;
-        let mut incoming = Vec::new();
-        let mut normalised = Vec::new();
-        for (index, parameter) in function.parameters.iter().enumerate() {
-            let value = ValueId(index as u32);
-            for leaf in 0..self.leaf_count(value) {
-                let kind = self.leaf_kind(value, leaf);
-                kind.val_type()?;
-                let wanted = self.wanted(value, leaf);
-                let vreg = match wanted {
-                    Some(wanted) if kind == Kind::Int(1) && !parameter.attributes.zero_extend => {
-                        let raw = self.out.vreg(1);
-                        normalised.push((wanted, raw));
-                        raw
-                    }
-                    Some(wanted) => wanted,
-                    None => self.out.vreg(kind.lanes()),
-                };
-                incoming.extend((0..kind.lanes()).map(|lane| vreg.lane(lane)));
-            }
-        }
-        if function.ty.variadic {
-            let list = self.variadic_list();
-            incoming.push(list.whole());
-        }
-        self.push(InstKind::Parameters(incoming));
-        for (wanted, raw) in normalised {
-            self.op(Opcode::AndImmediate, &[emit::reg(wanted.whole()), emit::reg(raw.whole()), emit::imm(1)]);
-        }
-        if let Some(frame_pointer) = self.out.frame_pointer {
-            self.push(InstKind::Copy(vec![(frame_pointer.whole(), Source::Const(machine::Const::Stack(0)))]));
-        }
-        let start: Vec<Inst> = self.code.drain(..).collect();
-        if let Some(entry) = self.out.blocks.first_mut() {
-            entry.insts.splice(0..0, start);
+            place.location = terminator_location;
         }
         Ok(())
     }

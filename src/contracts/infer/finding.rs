@@ -2,28 +2,7 @@
 //!
 //! Never holds a decision without the words that justify it.
 
-use std::fmt;
-
-/// How sure a decision is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Certainty {
-    /// It might as well be otherwise: a hint has to say. Nothing is built on it.
-    Uncertain,
-    /// A convention of C speaks for it, nothing against it.
-    Likely,
-    /// It follows from the types or from what the program does.
-    Certain,
-}
-
-impl fmt::Display for Certainty {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Uncertain => "uncertain",
-            Self::Likely => "likely",
-            Self::Certain => "certain",
-        })
-    }
-}
+pub use espb_format::evidence::Certainty;
 
 /// What a parameter or the result means.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -20,6 +20,9 @@ pub(super) fn weigh(evidence: &Evidence<'_>, index: usize) -> Finding<Param> {
     if let Some(size) = access.by_value {
         return Finding::certain(memory(Direction::In, Extent::Const(size)), "a structure passed by value (byval)");
     }
+    if access.is_untouched() {
+        return Finding::certain(Param::Value, "its attributes say that nothing is accessed through it");
+    }
     let found = match evidence.shape(index) {
         Shape::Text { constant: true } => text(evidence, index),
         Shape::Text { constant: false } => buffer(evidence, index, false),
@@ -117,6 +120,9 @@ fn buffer(evidence: &Evidence<'_>, index: usize, constant: bool) -> Finding<Para
             None => counted(Direction::Out, length, 1, "writable memory before its length"),
         };
     }
+    if let Some(found) = promised(evidence, index, direction) {
+        return found;
+    }
     if matches!(evidence.shape(index), Shape::Text { .. }) {
         return unknown(evidence, index, "text is written, but no argument says how much room there is");
     }
@@ -128,6 +134,21 @@ fn buffer(evidence: &Evidence<'_>, index: usize, constant: bool) -> Finding<Para
         }
         _ => unknown(evidence, index, "an address without a type or length: neither direction nor size is known"),
     }
+}
+
+/// Memory of which the declaration promises how much there is, and whose direction is known.
+fn promised(evidence: &Evidence<'_>, index: usize, direction: Option<Direction>) -> Option<Finding<Param>> {
+    let bytes = evidence.access.get(index).map(|access| access.promised).filter(|bytes| *bytes > 0)?;
+    let found = Finding::likely(memory(direction?, Extent::Const(bytes)), promise(bytes));
+    let enough = evidence.passed.of(index).all(|passed| match passed {
+        Passed::Object { size, .. } => *size >= bytes,
+        _ => true,
+    });
+    enough.then_some(found)
+}
+
+fn promise(bytes: u32) -> String {
+    format!("the declaration promises {bytes} bytes (dereferenceable)")
 }
 
 /// `void *` and `const void *`.
@@ -166,6 +187,15 @@ fn typed(evidence: &Evidence<'_>, index: usize, object: &Object) -> Finding<Para
         return Finding::likely(memory(Direction::InOut, Extent::Const(object.size)), why);
     }
     let size = evidence.passed.size(index);
+    let promised = evidence.access.get(index).map_or(0, |access| access.promised);
+    if promised > object.size && object.members.is_empty() {
+        // `int a[static 4]`: so many are there, and no fewer are meant.
+        if size.is_some_and(|size| size < promised) {
+            return unknown(evidence, index, "the object that is passed is smaller than what the declaration promises");
+        }
+        let array = Object { size: promised, scalar: false, ..object.clone() };
+        return one_object(evidence, index, &array).and(promise(promised));
+    }
     if size.is_some_and(|size| size < object.size) {
         return unknown(evidence, index, "the object that is passed is smaller than its declared type");
     }
@@ -287,6 +317,12 @@ fn undeclared(evidence: &Evidence<'_>, index: usize) -> Finding<Param> {
     let writes = evidence.access.get(index).is_some_and(|access| access.writes);
     let unwritten =
         |passed: &Passed| matches!(passed, Passed::Object { before: Before::Nothing, read_after: true, .. });
+    let access = evidence.access.get(index);
+    let one_way = access.filter(|access| access.reads != access.writes);
+    let way = one_way.map(|access| if access.reads { Direction::In } else { Direction::Out });
+    if let Some(found) = promised(evidence, index, way) {
+        return found;
+    }
     if let Some(size) = passed.size(index).filter(|_| writes && passed.all(index, unwritten)) {
         return Finding::likely(memory(Direction::Out, Extent::Const(size)), format!("an object of {size} bytes"))
             .and("it is passed unwritten and read afterwards");

@@ -31,6 +31,9 @@ pub(super) fn weigh(evidence: &Evidence<'_>) -> Finding<ResultMeaning> {
             _ => Finding::likely(ResultMeaning::Value, "it is no address in the IR"),
         };
     }
+    if let Some(index) = evidence.access.iter().position(|access| access.returned) {
+        return Finding::certain(ResultMeaning::Value, format!("the function returns argument {index} (returned)"));
+    }
     let memory = |shape: &Shape| matches!(shape, Shape::Text { .. } | Shape::Untyped { .. });
     let takes_memory = evidence.declared.params.iter().any(memory);
     let takes_handle = evidence.declared.params.iter().any(|shape| matches!(shape, Shape::Handle(_)));

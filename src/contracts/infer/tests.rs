@@ -4,6 +4,7 @@ use super::{Certainty, Inferred, infer};
 use crate::codegen;
 use crate::ir::{Input, Request, read};
 use Certainty::{Certain, Likely, Uncertain};
+use espb_format::contract::{Extent, ResultMeaning};
 use espb_hints::{hint_line, param_item};
 
 const HEAD: &str = r#"
@@ -12,7 +13,7 @@ target triple = "riscv32-esp-unknown-elf"
 "#;
 
 /// C types: !10 int, !11 char, !12 const char *, !13 void *, !14 size_t, !15 struct pair *, !16 void (*)(void *),
-/// !17 TaskHandle_t *, !18 const void *, !19 struct args *, !31 TaskHandle_t, !32 struct hidden *, !37 char *.
+/// !17 TaskHandle_t *, !18 const void *, !19 struct args *, !31 TaskHandle_t, !32 struct hidden *, !37 char *, !38 int *.
 const TYPES: &str = r#"
 !llvm.dbg.cu = !{!0}
 !llvm.module.flags = !{!2}
@@ -46,6 +47,7 @@ const TYPES: &str = r#"
 !34 = !DIDerivedType(tag: DW_TAG_member, name: "arg", scope: !27, file: !1, baseType: !13, size: 32, offset: 32)
 !35 = !DIDerivedType(tag: DW_TAG_member, name: "name", scope: !27, file: !1, baseType: !12, size: 32, offset: 64)
 !37 = !DIDerivedType(tag: DW_TAG_pointer_type, baseType: !11, size: 32)
+!38 = !DIDerivedType(tag: DW_TAG_pointer_type, baseType: !10, size: 32)
 !36 = !DICompositeType(tag: DW_TAG_structure_type, name: "hidden", file: !1, flags: DIFlagFwdDecl)
 "#;
 
@@ -149,6 +151,63 @@ fn attributes_say_who_reads_and_who_writes() {
 }
 
 #[test]
+fn what_the_declaration_promises_to_be_there_is_the_extent() {
+    let program = "define i32 @app_main() {\n %v = alloca [16 x i8]\n call void @host(ptr %v)\n \
+                   %r = load volatile i32, ptr %v\n ret i32 0\n}\n";
+    let array = host("void @host(ptr dereferenceable(16))", Some("null, !38"), program);
+    expect(&array, &[("out 0 size 16", Certain)]);
+    // Without it, an array is passed whose elements nobody counts.
+    assert_eq!(params(&host("void @host(ptr)", Some("null, !38"), program))[0].1, Uncertain);
+    let blind = host("void @host(ptr readonly dereferenceable(12))", None, program);
+    expect(&blind, &[("in 0 size 12", Likely)]);
+    let too_much = host("void @host(ptr writeonly dereferenceable(32))", Some("null, !38"), program);
+    assert_eq!(params(&too_much)[0].1, Uncertain);
+}
+
+#[test]
+fn an_address_through_which_nothing_is_accessed_is_a_number() {
+    let program = with_variable("store i32 7, ptr %v", CALL, "");
+    let found = host("void @host(ptr readnone captures(none))", Some("null, !13"), &program);
+    expect(&found, &[("", Certain)]);
+    // One that is kept may be used later.
+    assert_eq!(params(&host("void @host(ptr readnone)", Some("null, !13"), &program))[0].1, Uncertain);
+}
+
+#[test]
+fn attributes_say_whether_memory_is_used_after_the_call() {
+    let program = with_variable("store i32 7, ptr %v", CALL, "");
+    let why = |declaration: &str| host(declaration, Some("null, !15"), &program).params[0].evidence.join("; ");
+    assert!(why("void @host(ptr readonly captures(none))").contains("not after the call"));
+    assert!(!why("void @host(ptr readonly)").contains("after the call"));
+    assert!(why("void @host(ptr captures(none))").contains("not used after the call"));
+}
+
+#[test]
+fn an_argument_that_comes_back_is_no_new_memory() {
+    let program = "define ptr @app_main(ptr %v) {\n %p = call ptr @host(ptr %v)\n ret ptr %p\n}\n";
+    let found = host("ptr @host(ptr returned)", Some("!15, !15"), program);
+    assert_eq!((found.result.meaning, found.result.certainty), (ResultMeaning::Value, Certain));
+}
+
+#[test]
+fn new_memory_has_the_size_that_was_asked_for_and_goes_by_its_attribute() {
+    let program = "define ptr @app_main() {\n %p = call ptr @host(i32 8)\n ret ptr %p\n}\n";
+    let fresh = host("noalias ptr @host(i32)", Some("!13, !14"), program);
+    let own = ResultMeaning::Own { extent: Extent::Arg { param: 0, scale: 1 } };
+    assert_eq!((fresh.result.meaning, fresh.result.certainty), (own, Likely));
+    assert_eq!(host("ptr @host(i32)", Some("!13, !14"), program).result.certainty, Uncertain);
+}
+
+#[test]
+fn two_calls_that_differ_do_not_make_a_bigger_object() {
+    let program = "define i32 @app_main() {\n %a = alloca [8 x i8]\n %b = alloca [24 x i8]\n \
+                   call void @host(ptr %a)\n call void @host(ptr %b)\n %r = load volatile i32, ptr %a\n \
+                   %s = load volatile i32, ptr %b\n ret i32 0\n}\n";
+    assert_eq!(params(&host("void @host(ptr)", Some("null, !13"), program))[0].1, Uncertain);
+    assert_eq!(params(&host("void @host(ptr)", None, program))[0].1, Uncertain);
+}
+
+#[test]
 fn a_length_beside_untyped_memory_is_its_extent() {
     let program = with_variable("store i32 7, ptr %v", "call void @host(ptr %v, i32 8)", "");
     expect(
@@ -225,5 +284,5 @@ fn an_address_that_comes_back_from_nowhere_is_a_mere_number() {
     let program = "define ptr @app_main() {\n %p = call ptr @host(i32 1)\n ret ptr %p\n}\n";
     let found = host("ptr @host(i32)", Some("!15, !10"), program);
     assert_eq!(found.result.certainty, Uncertain);
-    assert_eq!(found.result.meaning, espb_format::contract::ResultMeaning::Value);
+    assert_eq!(found.result.meaning, ResultMeaning::Value);
 }

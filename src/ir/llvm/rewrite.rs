@@ -38,6 +38,24 @@ impl Module<'_> {
         }
     }
 
+    /// Gives the attribute of this name to every function that calls itself directly.
+    pub fn add_attribute_to_recursive_functions(&mut self, name: &str) {
+        let calls_itself = |function: &super::Function<'_>| {
+            let calls = function.blocks().into_iter().flat_map(|block| block.instructions());
+            calls.filter_map(|instruction| instruction.call()).any(|(callee, _)| callee.raw() == function.value().raw())
+        };
+        let recursive: Vec<LLVMValueRef> =
+            self.functions().filter(calls_itself).map(|function| function.value().raw()).collect();
+        let kind = super::Attribute::kind_number(name);
+        for function in recursive {
+            // SAFETY: a function of this module; the attribute is one without a value.
+            unsafe {
+                let attribute = LLVMCreateEnumAttribute(LLVMGetModuleContext(self.raw), kind, 0);
+                LLVMAddAttributeAtIndex(function, LLVMAttributeFunctionIndex, attribute);
+            }
+        }
+    }
+
     /// Makes every definition whose name `keep` refuses private to the module.
     pub fn internalize(&mut self, keep: impl Fn(&str) -> bool) {
         let mut symbols: Vec<LLVMValueRef> = self.functions().map(|function| function.value().raw()).collect();

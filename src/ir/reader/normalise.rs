@@ -29,9 +29,15 @@ const PASS_THROUGH: [&str; 4] =
 /// Brings the code of unoptimised input into SSA form and tidies it.
 /// A function that ends in a call of itself (`musttail`) becomes a loop, as in optimised input.
 const UNOPTIMISED: &str = "sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,simplifycfg,tailcallelim";
-/// Resolves what is only for optimisers, and splits vectors into scalars. Loads and stores of vectors stay: LLVM 22's scalarizer gets the
-/// places of elements wrong whose size is no power of two.
-const SCALAR: &str = "lower-constant-intrinsics,lower-expect,scalarizer";
+/// Resolves what is only for optimisers, and splits vectors into scalars, which the scalarizer does not do in code that nothing reaches. Loads and
+/// stores of vectors stay: LLVM 22's scalarizer gets the places of elements wrong whose size is no power of two.
+const SCALAR: &str = "lower-constant-intrinsics,lower-expect,unreachableblockelim,scalarizer";
+
+/// What pays where each instruction costs a dispatch, besides what clang did: loops take several turns at once and count with addresses.
+/// Functions that were compiled for size keep their loops.
+const SPEED: &str = "loop-unroll<O3;runtime;partial;no-peeling>,loop-mssa(licm),early-cse<memssa>,instcombine<no-verify-fixpoint>,loop-reduce";
+/// Attributes of functions that were compiled for size.
+const FOR_SIZE: [&str; 2] = ["optsize", "minsize"];
 
 /// Writes divisions of integers of more than 64 bits as loops of simpler operations.
 const WIDE: &str = "require<libcall-lowering-info>,function(expand-ir-insts<O1>),";
@@ -62,6 +68,11 @@ pub(super) fn normalise(module: &mut Module<'_>, roots: &[String]) -> Result<(),
         // A function that calls itself so becomes a loop.
         function_passes.push("tailcallelim");
     }
+    if !unoptimised && compiled_for_speed(module) {
+        // A function that calls itself rarely turns its loops often.
+        module.add_attribute_to_recursive_functions(FOR_SIZE[0]);
+        function_passes.push(SPEED);
+    }
     function_passes.push(SCALAR);
     if dropped {
         // What only computed the conditions of dropped hints.
@@ -75,6 +86,15 @@ pub(super) fn normalise(module: &mut Module<'_>, roots: &[String]) -> Result<(),
 /// Turns `__attribute__((destructor))` functions into constructors that register them for the end of the program.
 pub(super) fn register_destructors(module: &mut Module<'_>) -> Result<(), Diagnostic> {
     if module.global("llvm.global_dtors").is_none() { Ok(()) } else { run(module, "lower-global-dtors") }
+}
+
+/// Whether some function was compiled for speed rather than for size.
+fn compiled_for_speed(module: &Module<'_>) -> bool {
+    let kinds = FOR_SIZE.map(Attribute::kind_number);
+    module.functions().any(|function| {
+        !function.blocks().is_empty()
+            && !function.attributes(u32::MAX).iter().any(|attribute| kinds.contains(&attribute.kind))
+    })
 }
 
 fn run(module: &mut Module<'_>, pipeline: &str) -> Result<(), Diagnostic> {

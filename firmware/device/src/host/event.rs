@@ -10,6 +10,8 @@ pub const TABLE: &[Registration] = &[
     native!("xEventGroupSetBits", ffi::xEventGroupSetBits),
     native!("xEventGroupClearBits", ffi::xEventGroupClearBits),
     native!("xEventGroupSync", ffi::xEventGroupSync),
+    native!("uxEventGroupGetNumber", ffi::uxEventGroupGetNumber),
+    native!("vEventGroupSetNumber", ffi::vEventGroupSetNumber),
 ];
 
 /// Deletes an event group of an instance that has no tasks any more.

@@ -7,13 +7,18 @@ mod conversion;
 mod copies;
 mod cpu;
 mod demand;
+mod esp_err;
 mod esp_log;
+mod esp_system;
 mod esp_timer;
 mod event;
 mod format;
+mod gpio;
+mod interrupt;
 mod marshal;
 mod math;
 mod memory;
+mod nvs;
 mod queue;
 mod random;
 mod real;
@@ -22,6 +27,7 @@ mod stdlib;
 mod stream;
 mod string;
 mod task;
+mod task_info;
 mod timer;
 
 pub use copies::Copies;
@@ -33,10 +39,11 @@ use espb_format::{
     contract::{self, Flags, HandleKind, HostContract},
 };
 use espb_link::event::Refusal;
-use espb_vm::{Host, HostCall, HostFunction, Trap, TrapKind};
+use espb_vm::{Host, HostCall, HostFunction, Instance, Trap, TrapKind};
 
 use crate::{
     instance::{Failure, Running, end, load::Refused},
+    kernel::{self, OutOfMemory},
     native_call,
 };
 
@@ -50,6 +57,8 @@ const ALLOWED: &[&str] = &[];
 pub enum Action {
     /// Native code that takes the argument slots as they are (at most eight) and whose rules the contract states fully.
     Native(native_call::Function),
+    /// As `Native`, of the kind that interrupt handlers call: it runs with interrupts off.
+    FromInterrupt(native_call::Function),
     /// Code of this firmware that looks at the call itself. Arguments have been checked against the contract.
     Own(fn(&mut Call<'_, '_>) -> Result<u64, Trap>),
 }
@@ -78,19 +87,37 @@ macro_rules! native {
 }
 use native;
 
+/// `from_interrupt!("name", path)`: a native function that expects interrupts to be off.
+macro_rules! from_interrupt {
+    ($name:literal, $function:path) => {
+        $crate::host::Registration {
+            name: $name,
+            action: $crate::host::Action::FromInterrupt($crate::native_function!($function)),
+        }
+    };
+}
+use from_interrupt;
+
 /// A function of this firmware under its import name.
 const fn own(name: &'static str, function: fn(&mut Call<'_, '_>) -> Result<u64, Trap>) -> Registration {
     Registration { name, action: Action::Own(function) }
 }
 
-const GROUPS: [&[Registration]; 18] = [
+const GROUPS: [&[Registration]; 25] = [
     task::TABLE,
+    task_info::TABLE,
     queue::TABLE,
     timer::TABLE,
     event::TABLE,
     stream::TABLE,
     esp_timer::TABLE,
+    gpio::TABLE,
+    nvs::TABLE,
+    nvs::NUMBER_TABLE,
+    interrupt::TABLE,
+    esp_err::TABLE,
     esp_log::TABLE,
+    esp_system::TABLE,
     stdio::TABLE,
     stdlib::TABLE,
     memory::TABLE,
@@ -120,6 +147,21 @@ const fn join() -> [Option<Action>; HOST_CONTRACTS.len()] {
         group += 1;
     }
     actions
+}
+
+/// For each contract whether this firmware has the function, where a test finds it in the image.
+#[unsafe(export_name = "espb_registered")]
+static REGISTERED: [bool; HOST_CONTRACTS.len()] = registered();
+
+const fn registered() -> [bool; HOST_CONTRACTS.len()] {
+    let actions = join();
+    let mut all = [false; HOST_CONTRACTS.len()];
+    let mut index = 0;
+    while index < all.len() {
+        all[index] = actions[index].is_some();
+        index += 1;
+    }
+    all
 }
 
 /// Position of a name in the sorted contracts. Evaluated at compile time: a name without a hints line does not build.
@@ -171,6 +213,18 @@ impl Call<'_, '_> {
     }
 }
 
+/// A trap where the instance was stopped: for host functions to ask from time to time where their work can be long.
+pub fn go_on(instance: &Instance<'_>) -> Result<(), Trap> {
+    if instance.is_stopped() { Err(Trap::new(TrapKind::Stopped, 0)) } else { Ok(()) }
+}
+
+impl Call<'_, '_> {
+    /// As [`Call::native`], with interrupts off. A failed assertion turns them on again.
+    pub fn native_from_interrupt(&self, function: native_call::Function, words: &[u32]) -> Result<u64, Trap> {
+        kernel::without_interrupts(|| self.native(function, words))
+    }
+}
+
 fn contract_at(function: HostFunction) -> Option<(&'static HostContract, Action)> {
     let index = usize::from(function.0);
     Some((HOST_CONTRACTS.get(index)?, (*ACTIONS.get(index)?)?))
@@ -179,7 +233,7 @@ fn contract_at(function: HostFunction) -> Option<(&'static HostContract, Action)
 fn find(name: &str) -> Option<HostFunction> {
     let found = contract::find(HOST_CONTRACTS, name)?;
     let index = HOST_CONTRACTS.iter().position(|contract| core::ptr::eq(contract, found))?;
-    ACTIONS.get(index)?.map(|_| HostFunction(index as u16))
+    REGISTERED.get(index)?.then_some(HostFunction(index as u16))
 }
 
 /// Compares every import with this firmware's contracts.
@@ -217,6 +271,7 @@ unsafe impl Host for Running {
         let mut run = || {
             let result = marshal::release(&call, &checked).and_then(|()| match action {
                 Action::Native(function) => call.native(function, call.vm.arguments),
+                Action::FromInterrupt(function) => call.native_from_interrupt(function, call.vm.arguments),
                 Action::Own(function) => function(&mut call),
             });
             marshal::settle(&call, &checked, result)
@@ -237,15 +292,33 @@ fn delete_object(kind: HandleKind, handle: u32) {
         HandleKind::EventGroup => event::delete(handle),
         HandleKind::StreamBuffer => stream::delete(handle),
         HandleKind::Queue => queue::delete(handle),
-        HandleKind::Task | HandleKind::Nvs | HandleKind::File => {}
+        HandleKind::Nvs => nvs::close(handle),
+        HandleKind::Task | HandleKind::File => {}
     }
+}
+
+/// Starts what host functions need beside their callers.
+pub fn start() -> Result<(), OutOfMemory> {
+    esp_timer::init()
+}
+
+/// Turns off whatever could still ask for callbacks of an instance, and gives its hardware back.
+pub fn release_hardware(running: &'static Running) {
+    gpio::release(running);
+    esp_timer::forget(running.instance().thunks());
+    esp_log::forget(running);
 }
 
 /// Deletes what an instance without tasks still owns: timers before what their callbacks may use.
 pub fn delete_objects(running: &Running) {
-    for kind in
-        [HandleKind::EspTimer, HandleKind::Timer, HandleKind::EventGroup, HandleKind::StreamBuffer, HandleKind::Queue]
-    {
+    for kind in [
+        HandleKind::EspTimer,
+        HandleKind::Timer,
+        HandleKind::EventGroup,
+        HandleKind::StreamBuffer,
+        HandleKind::Queue,
+        HandleKind::Nvs,
+    ] {
         while let Some(handle) = running.objects().take(kind) {
             delete_object(kind, handle);
         }

@@ -11,14 +11,12 @@ use crate::console;
 pub const TABLE: &[Registration] = &[
     own("malloc", |call| allocate(call, call.word(0))),
     own("pvPortMalloc", |call| allocate(call, call.word(0))),
-    own("calloc", |call| {
-        Ok(call.running.instance().allocate_zeroed(call.word(0), call.word(1)).unwrap_or(NULL).into())
-    }),
-    own("realloc", |call| Ok(call.running.instance().reallocate(call.word(0), call.word(1))?.unwrap_or(NULL).into())),
+    own("calloc", allocate_zeroed),
+    own("pvPortCalloc", allocate_zeroed),
+    own("realloc", reallocate),
     own("heap_caps_malloc", |call| allocate(call, call.word(0))),
-    own("heap_caps_calloc", |call| {
-        Ok(call.running.instance().allocate_zeroed(call.word(0), call.word(1)).unwrap_or(NULL).into())
-    }),
+    own("heap_caps_calloc", allocate_zeroed),
+    own("heap_caps_realloc", reallocate),
     own("heap_caps_free", |call| call.running.instance().release(call.word(0)).map(|()| 0)),
     own("strdup", duplicate),
     own("free", |call| call.running.instance().release(call.word(0)).map(|()| 0)),
@@ -54,6 +52,14 @@ fn allocate(call: &Call<'_, '_>, size: u32) -> Result<u64, Trap> {
     Ok(call.running.instance().allocate(size).unwrap_or(NULL).into())
 }
 
+fn allocate_zeroed(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
+    Ok(call.running.instance().allocate_zeroed(call.word(0), call.word(1)).unwrap_or(NULL).into())
+}
+
+fn reallocate(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
+    Ok(call.running.instance().reallocate(call.word(0), call.word(1))?.unwrap_or(NULL).into())
+}
+
 fn duplicate(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
     let memory = call.vm.memory();
     let size = memory.string_length(call.word(0))? + 1;
@@ -64,19 +70,18 @@ fn duplicate(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
 
 /// `__assert_func(file, line, function, expression)`: says what failed, as ESP-IDF does, and ends the module.
 fn assertion_failed(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
-    let memory = call.vm.memory();
     let mut line = heapless::String::<16>::new();
     // Ten digits fit.
     let _ = write!(line, ":{} (", call.word(1));
     console::transaction(|output| {
         output.text(b"assert failed: ");
         if call.word(2) != NULL {
-            stdio::copy_string(memory, call.word(2), output)?;
+            stdio::copy_string(call.vm, call.word(2), output)?;
             output.text(b" ");
         }
-        stdio::copy_string(memory, call.word(0), output)?;
+        stdio::copy_string(call.vm, call.word(0), output)?;
         output.text(line.as_bytes());
-        stdio::copy_string(memory, call.word(3), output)?;
+        stdio::copy_string(call.vm, call.word(3), output)?;
         output.text(b")\n");
         Err(Trap::new(TrapKind::Abort, 0))
     })

@@ -15,6 +15,11 @@ pub const TABLE: &[Registration] = &[
     native!("xStreamBufferBytesAvailable", ffi::xStreamBufferBytesAvailable),
     native!("xStreamBufferSetTriggerLevel", ffi::xStreamBufferSetTriggerLevel),
     native!("xStreamBufferNextMessageLengthBytes", ffi::xStreamBufferNextMessageLengthBytes),
+    native!("uxStreamBufferGetStreamBufferNotificationIndex", ffi::uxStreamBufferGetStreamBufferNotificationIndex),
+    native!("vStreamBufferSetStreamBufferNotificationIndex", ffi::vStreamBufferSetStreamBufferNotificationIndex),
+    native!("vStreamBufferSetStreamBufferNumber", ffi::vStreamBufferSetStreamBufferNumber),
+    native!("uxStreamBufferGetStreamBufferNumber", ffi::uxStreamBufferGetStreamBufferNumber),
+    native!("ucStreamBufferGetStreamBufferType", ffi::ucStreamBufferGetStreamBufferType),
 ];
 
 /// Deletes a buffer of an instance that has no tasks any more.

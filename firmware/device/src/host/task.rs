@@ -9,15 +9,21 @@ use super::{Call, Registration, native, own, queue};
 use crate::{
     console,
     instance::{self, Failure, end, task as tasks},
-    kernel::{self, ffi},
+    kernel::{self, ffi, tls},
 };
 
 pub const TABLE: &[Registration] = &[
     own("xTaskCreate", create),
     own("xTaskCreatePinnedToCore", create),
+    own("xTaskCreateAffinitySet", |call| {
+        // The cores stand before the place of the handle.
+        let arguments = [0, 1, 2, 3, 4, 6].map(|slot| call.word(slot));
+        create_with(call, arguments)
+    }),
     own("vTaskDelete", delete),
     native!("vTaskDelay", ffi::vTaskDelay),
     native!("xTaskDelayUntil", ffi::xTaskDelayUntil),
+    native!("xTaskCatchUpTicks", ffi::xTaskCatchUpTicks),
     native!("xTaskAbortDelay", ffi::xTaskAbortDelay),
     native!("eTaskGetState", ffi::eTaskGetState),
     native!("uxTaskPriorityGet", ffi::uxTaskPriorityGet),
@@ -35,6 +41,11 @@ pub const TABLE: &[Registration] = &[
     native!("ulTaskGenericNotifyTake", ffi::ulTaskGenericNotifyTake),
     native!("xTaskGenericNotifyStateClear", ffi::xTaskGenericNotifyStateClear),
     native!("ulTaskGenericNotifyValueClear", ffi::ulTaskGenericNotifyValueClear),
+    own("vTaskSuspendAll", suspend_all),
+    own("xTaskResumeAll", resume_all),
+    own("vTaskPreemptionDisable", |call| if is_own(call)? { suspend_all(call) } else { Ok(DONE) }),
+    own("vTaskPreemptionEnable", |call| if is_own(call)? { resume_all(call) } else { Ok(DONE) }),
+    own("vTaskYieldWithinAPI", yield_now),
     own("usleep", |call| sleep(u64::from(call.word(0)))),
     own("sleep", |call| sleep(u64::from(call.word(0)) * 1_000_000)),
     own("vPortYield", yield_now),
@@ -50,7 +61,11 @@ const DONE: u64 = 0;
 
 /// `xTaskCreate(code, name, stack bytes, argument, priority, created)`. The stack bytes become linear stack in the module's heap.
 fn create(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
-    let arguments: [u32; 6] = core::array::from_fn(|slot| call.word(slot));
+    let arguments = core::array::from_fn(|slot| call.word(slot));
+    create_with(call, arguments)
+}
+
+fn create_with(call: &Call<'_, '_>, arguments: [u32; 6]) -> Result<u64, Trap> {
     let [code, name_address, stack, argument, priority, created] = arguments;
     let callback = call.running.instance().thunks().index(code).ok_or_else(|| call.vm.violation(0, code))?;
     let mut name = [0; instance::TASK_NAME];
@@ -70,7 +85,8 @@ fn create(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
     }
 }
 
-fn own_task(call: &Call<'_, '_>) -> Result<ffi::TaskHandle, Trap> {
+/// The current task, if it is one of the module's own.
+pub fn own_task(call: &Call<'_, '_>) -> Result<ffi::TaskHandle, Trap> {
     match tasks::ModuleTask::current(call.running) {
         Some(task) if !task.is_firmware() => Ok(task.handle()),
         _ => Err(Trap::new(TrapKind::Host, Failure::NotInCallback as u32)),
@@ -123,10 +139,54 @@ fn suspend(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
 }
 
 /// In bytes, as in ESP-IDF; of the native stack.
-fn stack_high_water_mark(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
+pub fn stack_high_water_mark(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
     // SAFETY: the handle was checked, null is the caller.
     let words = unsafe { ffi::uxTaskGetStackHighWaterMark(call.word(0) as ffi::TaskHandle) };
     Ok(u64::from(words) * size_of::<u32>() as u64)
+}
+
+/// Whether the task of argument 0 is the caller.
+fn is_own(call: &Call<'_, '_>) -> Result<bool, Trap> {
+    let own = own_task(call)?;
+    Ok(call.word(0) == 0 || call.word(0) == own as u32)
+}
+
+/// Bits of the thread-local word that holds the priority to go back to; above them is how often `suspend_all` was called.
+const PRIORITY_BITS: u32 = 8;
+
+/// `vTaskSuspendAll()`: no other task of a module runs until as many calls of `xTaskResumeAll`. The firmware's own tasks do.
+fn suspend_all(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
+    let task = own_task(call)?;
+    let before = tls::get(tls::SUSPENSION) as u32;
+    let state = if before == 0 {
+        // SAFETY: the caller's own task; the priority is in range.
+        unsafe {
+            let priority = ffi::uxTaskPriorityGet(task);
+            ffi::vTaskPrioritySet(task, kernel::MODULE_PRIORITY_LIMIT + 1);
+            1 << PRIORITY_BITS | priority
+        }
+    } else {
+        before + (1 << PRIORITY_BITS)
+    };
+    tls::set(ptr::null_mut(), tls::SUSPENSION, state as *mut _);
+    Ok(DONE)
+}
+
+/// `xTaskResumeAll()`: never says that another task has run because of it. Without a suspension nothing happens.
+fn resume_all(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
+    let task = own_task(call)?;
+    let before = tls::get(tls::SUSPENSION) as u32;
+    if before == 0 {
+        return Ok(DONE);
+    }
+    let state = before - (1 << PRIORITY_BITS);
+    let is_over = state >> PRIORITY_BITS == 0;
+    tls::set(ptr::null_mut(), tls::SUSPENSION, if is_over { ptr::null_mut() } else { state as *mut _ });
+    if is_over {
+        // SAFETY: the caller's own task, back at the priority that it had.
+        unsafe { ffi::vTaskPrioritySet(task, state) };
+    }
+    Ok(DONE)
 }
 
 /// At least so many microseconds, in whole ticks.

@@ -4,10 +4,13 @@ use espb_format::contract::HandleKind;
 use espb_vm::Trap;
 
 use super::{Call, Registration, native, own};
-use crate::{kernel::ffi, native_function};
+use crate::{
+    kernel::{self, ffi},
+    native_function,
+};
 
 pub const TABLE: &[Registration] = &[
-    native!("xTimerCreate", ffi::xTimerCreate),
+    own("xTimerCreate", create),
     own("xTimerGenericCommandFromTask", command),
     own("xTimerGenericCommand", command),
     native!("pvTimerGetTimerID", ffi::pvTimerGetTimerID),
@@ -18,18 +21,33 @@ pub const TABLE: &[Registration] = &[
     native!("uxTimerGetReloadMode", ffi::uxTimerGetReloadMode),
     native!("xTimerGetPeriod", ffi::xTimerGetPeriod),
     native!("xTimerGetExpiryTime", ffi::xTimerGetExpiryTime),
+    native!("xTimerGetTimerDaemonTaskHandle", ffi::xTimerGetTimerDaemonTaskHandle),
+    native!("pcTimerGetName", ffi::pcTimerGetName),
+    native!("vTimerSetTimerNumber", ffi::vTimerSetTimerNumber),
+    native!("uxTimerGetTimerNumber", ffi::uxTimerGetTimerNumber),
     native!("xTimerPendFunctionCall", ffi::xTimerPendFunctionCall),
 ];
 
+/// `xTimerCreate(name, period, reload, id, callback)`. The kernel asserts that there is a period only when it has taken memory.
+fn create(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
+    if call.word(1) == 0 {
+        return Err(call.vm.violation(1, 0));
+    }
+    call.native(native_function!(ffi::xTimerCreate), call.vm.arguments)
+}
+
 /// `tmrCOMMAND_START`, the least command that the macros of timers.h send from tasks.
 const START: u32 = 1;
+/// `tmrCOMMAND_RESET`.
+const RESET: u32 = 2;
 /// `tmrCOMMAND_CHANGE_PERIOD`.
 const CHANGE_PERIOD: u32 = 4;
 /// `tmrCOMMAND_DELETE`, the greatest.
 const DELETE: u32 = 5;
 
 /// `xTimerGenericCommandFromTask(timer, command, value, woken, ticks)`. Other commands would have the timer task call addresses
-/// of the module's choice, and a period of 0 would fail an assertion there, on the firmware's own account.
+/// of the module's choice, and a period of 0 would fail an assertion there, on the firmware's own account. When a timer starts is now,
+/// as the macros of timers.h say: a time long gone would have the timer task make up for every period since.
 fn command(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
     let (number, value) = (call.word(1), call.word(2));
     if !(START..=DELETE).contains(&number) {
@@ -38,12 +56,30 @@ fn command(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
     if number == CHANGE_PERIOD && value == 0 {
         return Err(call.vm.violation(2, value));
     }
-    let sent = call.native(native_function!(ffi::xTimerGenericCommandFromTask), call.vm.arguments)?;
+    let value = if matches!(number, START | RESET) { kernel::tick_count() } else { value };
+    let words = [call.word(0), number, value, call.word(3), call.word(4)];
+    let sent = call.native(native_function!(ffi::xTimerGenericCommandFromTask), &words)?;
     if number == DELETE && sent as u32 == 0 {
         // There was no room for the command: the timer is still there, and still the instance's. Its old place is free.
         let _ = call.running.objects().add(HandleKind::Timer, call.word(0));
     }
     Ok(sent)
+}
+
+/// `tmrCOMMAND_START_FROM_ISR` to `tmrCOMMAND_CHANGE_PERIOD_FROM_ISR`.
+const START_FROM_ISR: u32 = 6;
+const CHANGE_PERIOD_FROM_ISR: u32 = 9;
+
+/// `xTimerGenericCommandFromISR(timer, command, value, woken, ticks)`.
+pub fn command_from_interrupt(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
+    let (number, value) = (call.word(1), call.word(2));
+    if !(START_FROM_ISR..=CHANGE_PERIOD_FROM_ISR).contains(&number) {
+        return Err(call.vm.violation(1, number));
+    }
+    if number == CHANGE_PERIOD_FROM_ISR && value == 0 {
+        return Err(call.vm.violation(2, value));
+    }
+    call.native_from_interrupt(native_function!(ffi::xTimerGenericCommandFromISR), call.vm.arguments)
 }
 
 /// Has the timer task delete a timer; from the link task.

@@ -24,10 +24,21 @@ const STACK_BYTES: usize = 4096;
 const POSTED: u32 = 0;
 
 /// A callback of one word, as `gpio_isr_t` and its like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Deferred {
     /// Address of a thunk that an instance has bound, checked when it was registered.
     pub callback: u32,
+    /// What it is called with.
+    pub argument: u32,
+    /// Whom to tell when it has run.
+    pub done: Option<Done>,
+}
+
+/// A function of a driver that is called behind a callback.
+#[derive(Clone, Copy, Debug)]
+pub struct Done {
+    /// The function; it must not block.
+    pub function: fn(u32),
     /// What it is called with.
     pub argument: u32,
 }
@@ -64,6 +75,12 @@ pub fn post_from_interrupt(deferred: Deferred, woken: &mut ffi::BaseType) -> boo
         unsafe { ffi::vTaskGenericNotifyGiveFromISR(task, POSTED, woken) };
     }
     posted
+}
+
+/// Whether the current task is the one that makes the callbacks.
+pub fn is_current() -> bool {
+    // SAFETY: asks the kernel for the current task.
+    unsafe { ffi::xTaskGetCurrentTaskHandle() == TASK.load(Ordering::Relaxed) }
 }
 
 /// Callbacks lost since boot because [`CAPACITY`] others waited.
@@ -111,6 +128,9 @@ extern "C" fn body(_: *mut c_void) {
             // SAFETY: the address is a thunk, which takes words in the argument registers; `forget` keeps it bound.
             let callback = unsafe { core::mem::transmute::<usize, extern "C" fn(u32)>(deferred.callback as usize) };
             callback(deferred.argument);
+            if let Some(done) = deferred.done {
+                (done.function)(done.argument);
+            }
         }
         // SAFETY: waits on this task's own notification; any count is one round.
         unsafe { ffi::ulTaskGenericNotifyTake(POSTED, 1, ffi::PORT_MAX_DELAY) };

@@ -108,6 +108,7 @@ pub fn end(running: &'static Running) {
         }
     });
     while running.objects().take(HandleKind::Task).is_some() {}
+    host::release_hardware(running);
     deferred::forget(running.instance().thunks());
     // A firmware task that is inside a callback leaves it at its next branch or call; one that blocks there is woken.
     while let Some(task) = task::callback_in_progress(running) {

@@ -55,6 +55,8 @@ pub enum Failure {
     NotInCallback = 6,
     /// A task that holds a mutex was to be deleted, which would leave the mutex to nobody.
     MutexHeld = 7,
+    /// A queue was used as a queue set, which it is not.
+    NotASet = 8,
     /// An assertion of the kernel failed in a host function: codes from here on are this plus the line in its source.
     KernelAssertion = 0x1_0000,
 }
@@ -62,7 +64,7 @@ pub enum Failure {
 impl Failure {
     /// The failure in words.
     pub fn text(code: u32) -> &'static str {
-        const TEXTS: [&str; 7] = [
+        const TEXTS: [&str; 8] = [
             "there is no memory left",
             "the module has too many kernel objects",
             "the module has too many tasks",
@@ -70,6 +72,7 @@ impl Failure {
             "an object was deleted while another task waits on it",
             "a callback called a function that only tasks may call",
             "a task was deleted that holds a mutex",
+            "the queue is no queue set",
         ];
         (code as usize)
             .checked_sub(1)

@@ -69,6 +69,37 @@ pub struct HeapStats {
     pub frees: usize,
 }
 
+/// `TaskStatus_t`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct TaskStatus {
+    pub handle: TaskHandle,
+    pub name: *const c_char,
+    pub number: UBaseType,
+    pub state: u32,
+    pub priority: UBaseType,
+    pub base_priority: UBaseType,
+    pub run_time: u32,
+    pub stack: *mut u32,
+    /// In words of 4 bytes.
+    pub least_stack: u32,
+}
+
+impl TaskStatus {
+    /// Of no task.
+    pub const EMPTY: Self = Self {
+        handle: core::ptr::null_mut(),
+        name: core::ptr::null(),
+        number: 0,
+        state: 0,
+        priority: 0,
+        base_priority: 0,
+        run_time: 0,
+        stack: core::ptr::null_mut(),
+        least_stack: 0,
+    };
+}
+
 unsafe extern "C" {
     /// End of the interrupt stack (port.c).
     pub static xISRStackTop: u32;
@@ -215,4 +246,92 @@ unsafe extern "C" {
         length: usize,
         woken: *mut BaseType,
     ) -> usize;
+
+    // For interrupt handlers. They neither block nor lock: whoever calls them keeps interrupts off meanwhile.
+    pub fn xTaskGetTickCountFromISR() -> TickType;
+    pub fn uxTaskPriorityGetFromISR(task: TaskHandle) -> UBaseType;
+    pub fn uxTaskBasePriorityGetFromISR(task: TaskHandle) -> UBaseType;
+    pub fn xTaskResumeFromISR(task: TaskHandle) -> BaseType;
+    pub fn xTaskGenericNotifyFromISR(
+        task: TaskHandle,
+        index: UBaseType,
+        value: u32,
+        action: u32,
+        previous: *mut u32,
+        woken: *mut BaseType,
+    ) -> BaseType;
+    pub fn xQueueGenericSendFromISR(
+        queue: QueueHandle,
+        item: *const c_void,
+        woken: *mut BaseType,
+        position: BaseType,
+    ) -> BaseType;
+    pub fn xQueueGiveFromISR(queue: QueueHandle, woken: *mut BaseType) -> BaseType;
+    pub fn xQueueReceiveFromISR(queue: QueueHandle, item: *mut c_void, woken: *mut BaseType) -> BaseType;
+    pub fn xQueuePeekFromISR(queue: QueueHandle, item: *mut c_void) -> BaseType;
+    pub fn xQueueIsQueueEmptyFromISR(queue: QueueHandle) -> BaseType;
+    pub fn xQueueIsQueueFullFromISR(queue: QueueHandle) -> BaseType;
+    pub fn uxQueueMessagesWaitingFromISR(queue: QueueHandle) -> UBaseType;
+    pub fn xQueueGetMutexHolderFromISR(mutex: QueueHandle) -> TaskHandle;
+    pub fn xQueueSelectFromSetFromISR(set: QueueHandle) -> QueueHandle;
+    pub fn xTimerGenericCommandFromISR(
+        timer: TimerHandle,
+        command: BaseType,
+        value: TickType,
+        woken: *mut BaseType,
+        wait: TickType,
+    ) -> BaseType;
+    pub fn xTimerPendFunctionCallFromISR(
+        function: extern "C" fn(*mut c_void, u32),
+        argument: *mut c_void,
+        value: u32,
+        woken: *mut BaseType,
+    ) -> BaseType;
+    pub fn xEventGroupGetBitsFromISR(group: EventGroupHandle) -> u32;
+    pub fn xStreamBufferSendCompletedFromISR(buffer: StreamBufferHandle, woken: *mut BaseType) -> BaseType;
+    pub fn xStreamBufferReceiveCompletedFromISR(buffer: StreamBufferHandle, woken: *mut BaseType) -> BaseType;
+
+    pub fn xTaskGetApplicationTaskTagFromISR(task: TaskHandle) -> *const c_void;
+    pub fn xTaskCatchUpTicks(ticks: TickType) -> BaseType;
+    pub fn uxTaskBasePriorityGet(task: TaskHandle) -> UBaseType;
+    pub fn xTaskGetHandle(name: *const c_char) -> TaskHandle;
+    pub fn xTaskGetIdleTaskHandle() -> TaskHandle;
+    pub fn vTaskGetInfo(task: TaskHandle, status: *mut TaskStatus, free_stack: BaseType, state: u32);
+    pub fn uxTaskGetSystemState(array: *mut TaskStatus, room: UBaseType, total: *mut u32) -> UBaseType;
+    pub fn ulTaskGetRunTimeCounter(task: TaskHandle) -> u32;
+    pub fn ulTaskGetRunTimePercent(task: TaskHandle) -> u32;
+    pub fn ulTaskGetIdleRunTimeCounter() -> u32;
+    pub fn ulTaskGetIdleRunTimePercent() -> u32;
+    pub fn uxTaskGetTaskNumber(task: TaskHandle) -> UBaseType;
+    pub fn vTaskSetTaskNumber(task: TaskHandle, number: UBaseType);
+    pub fn vTaskSetApplicationTaskTag(task: TaskHandle, hook: *const c_void);
+    pub fn xTaskGetApplicationTaskTag(task: TaskHandle) -> *const c_void;
+    pub fn xTaskCallApplicationTaskHook(task: TaskHandle, argument: *mut c_void) -> BaseType;
+    pub fn vTaskSetTimeOutState(timeout: *mut c_void);
+    pub fn xTaskCheckForTimeOut(timeout: *mut c_void, ticks: *mut TickType) -> BaseType;
+
+    pub fn xQueueCreateSet(length: UBaseType) -> QueueHandle;
+    pub fn xQueueAddToSet(member: QueueHandle, set: QueueHandle) -> BaseType;
+    pub fn xQueueRemoveFromSet(member: QueueHandle, set: QueueHandle) -> BaseType;
+    pub fn xQueueSelectFromSet(set: QueueHandle, wait: TickType) -> QueueHandle;
+    pub fn ucQueueGetQueueType(queue: QueueHandle) -> u8;
+    pub fn uxQueueGetQueueNumber(queue: QueueHandle) -> UBaseType;
+    pub fn vQueueSetQueueNumber(queue: QueueHandle, number: UBaseType);
+    pub fn vQueueAddToRegistry(queue: QueueHandle, name: *const c_char);
+    pub fn vQueueUnregisterQueue(queue: QueueHandle);
+    pub fn pcQueueGetName(queue: QueueHandle) -> *const c_char;
+
+    pub fn xTimerGetTimerDaemonTaskHandle() -> TaskHandle;
+    pub fn pcTimerGetName(timer: TimerHandle) -> *const c_char;
+    pub fn vTimerSetTimerNumber(timer: TimerHandle, number: UBaseType);
+    pub fn uxTimerGetTimerNumber(timer: TimerHandle) -> UBaseType;
+
+    pub fn uxEventGroupGetNumber(group: EventGroupHandle) -> UBaseType;
+    pub fn vEventGroupSetNumber(group: EventGroupHandle, number: UBaseType);
+
+    pub fn uxStreamBufferGetStreamBufferNotificationIndex(buffer: StreamBufferHandle) -> UBaseType;
+    pub fn vStreamBufferSetStreamBufferNotificationIndex(buffer: StreamBufferHandle, index: UBaseType);
+    pub fn vStreamBufferSetStreamBufferNumber(buffer: StreamBufferHandle, number: UBaseType);
+    pub fn uxStreamBufferGetStreamBufferNumber(buffer: StreamBufferHandle) -> UBaseType;
+    pub fn ucStreamBufferGetStreamBufferType(buffer: StreamBufferHandle) -> u8;
 }

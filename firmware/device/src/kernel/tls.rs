@@ -10,6 +10,18 @@ pub const MODULE_TASK: i32 = 0;
 /// The innermost native call in progress (`native_call`).
 pub const NATIVE_CALL: i32 = 1;
 
+/// How often the task has suspended its module's other tasks, and the priority to go back to (`host::task`).
+pub const SUSPENSION: i32 = 2;
+/// The first of those that modules use themselves, and how many they have (configNUM_THREAD_LOCAL_STORAGE_POINTERS of
+/// kernel/FreeRTOSConfig.h is their sum).
+const FIRST_OF_MODULE: i32 = 4;
+const OF_MODULE: u32 = 4;
+
+/// The index of a module's own thread-local pointer, if it has as many.
+pub fn of_module(index: u32) -> Option<i32> {
+    (index < OF_MODULE).then_some(FIRST_OF_MODULE + index as i32)
+}
+
 /// The current task's pointer.
 pub fn get(index: i32) -> *mut c_void {
     get_of(ptr::null_mut(), index)
@@ -30,6 +42,6 @@ pub fn replace(index: i32, value: *mut c_void) -> *mut c_void {
 
 /// Sets a pointer of `task`, null for the current one.
 pub fn set(task: ffi::TaskHandle, index: i32, value: *mut c_void) {
-    // SAFETY: the caller names a living task; the index is one of the constants above.
+    // SAFETY: the caller names a living task; the index is one of the constants above, or of `of_module`.
     unsafe { ffi::vTaskSetThreadLocalStoragePointer(task, index, value) }
 }

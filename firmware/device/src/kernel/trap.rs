@@ -35,6 +35,12 @@ pub enum Line {
     Tick = 2,
     /// UART0: received bytes.
     Console = 3,
+    /// The GPIO pins.
+    Gpio = 4,
+    /// SYSTIMER comparator 1: esp_timer's alarm.
+    Alarm = 5,
+    /// The permission control: a forbidden access.
+    Protection = 16,
 }
 
 /// Interrupt priority of every line: above the threshold esp-hal leaves (0); lines do not nest.
@@ -69,6 +75,9 @@ extern "C" fn freertos_risc_v_application_interrupt_handler(cause: u32) {
     let switch = match cause & 0x1f {
         line if line == Line::Tick as u32 => tick::on_interrupt(),
         line if line == Line::Console as u32 => crate::console::on_interrupt(),
+        line if line == Line::Gpio as u32 => crate::drivers::gpio::on_interrupt(),
+        line if line == Line::Alarm as u32 => crate::drivers::alarm::on_interrupt(),
+        line if line == Line::Protection as u32 => crate::protection::on_violation(),
         line => panic!("interrupt on CPU line {line}, which nobody uses"),
     };
     if switch {

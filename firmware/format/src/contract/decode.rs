@@ -462,9 +462,10 @@ impl Parts {
     fn finish(self, signature: &Signature) -> Result<Contract, (Half, DecodeError)> {
         self.contract.check(signature).map_err(|rule| {
             let (half, offset) = match rule {
-                RuleError::Meaning(slot) | RuleError::Reference(slot) | RuleError::Members(slot) => {
-                    self.places.get(usize::from(slot)).copied().unwrap_or((Half::Immeta, 0))
-                }
+                RuleError::Meaning(slot)
+                | RuleError::Reference(slot)
+                | RuleError::Members(slot)
+                | RuleError::Deferred(slot) => self.places.get(usize::from(slot)).copied().unwrap_or((Half::Immeta, 0)),
                 RuleError::Result => (Half::Immeta, self.result_at),
                 RuleError::Count => (Half::Immeta, 0),
             };

@@ -19,6 +19,8 @@ pub enum RuleError {
     Reference(Slot),
     /// The members of the parameter's structure are not ascending, not aligned, outside it or of a meaning that cannot be there.
     Members(Slot),
+    /// Native code writes the parameter's memory after the call, but no object is named whose end would end that.
+    Deferred(Slot),
     /// The result has a meaning that its type does not allow, or names a parameter that cannot serve.
     Result,
 }
@@ -30,6 +32,9 @@ impl fmt::Display for RuleError {
             RuleError::Meaning(param) => write!(f, "parameter {param} cannot have this meaning"),
             RuleError::Reference(param) => write!(f, "parameter {param} names another parameter that cannot serve"),
             RuleError::Members(param) => write!(f, "the structure of parameter {param} cannot have these members"),
+            RuleError::Deferred(param) => {
+                write!(f, "the memory of parameter {param} is written after the call, but nothing says until when")
+            }
             RuleError::Result => f.write_str("the result cannot have this meaning"),
         }
     }
@@ -63,6 +68,9 @@ impl Contract {
             }
             check_param(slot, param, signature.is_variadic(), &|target, need| self.provides(signature, target, need))?;
         }
+        if let Some(slot) = self.written_later().filter(|_| !self.names_an_object()) {
+            return Err(RuleError::Deferred(slot));
+        }
         let provides = |target, need| self.provides(signature, target, need);
         let result_is_word = signature.result() == Some(ValType::I32);
         let good = match self.result {
@@ -73,6 +81,22 @@ impl Contract {
             ResultMeaning::Handle { .. } | ResultMeaning::UserData => result_is_word,
         };
         if good { Ok(()) } else { Err(RuleError::Result) }
+    }
+
+    /// The first parameter behind which native code writes after the call.
+    fn written_later(&self) -> Option<Slot> {
+        let later = |pointer: &Pointer| pointer.deferred && pointer.direction != Direction::In;
+        let inside = |member: &Member| matches!(&member.meaning, Param::Pointer(inner) if later(inner));
+        let behind = |param: &Param| match param {
+            Param::Pointer(pointer) => later(pointer) || pointer.members.iter().any(inside),
+            _ => false,
+        };
+        self.params.iter().position(behind).and_then(|index| Slot::try_from(index).ok())
+    }
+
+    fn names_an_object(&self) -> bool {
+        let created = matches!(self.result, ResultMeaning::Handle { created: true, .. });
+        created || self.params.iter().any(|param| matches!(param, Param::Handle(_) | Param::HandleOut { .. }))
     }
 
     fn provides(&self, signature: &Signature, target: Slot, need: Need) -> bool {
