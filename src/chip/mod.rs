@@ -19,6 +19,7 @@ use soc::esp32c3::{Esp32c3, TICKS_PER_SECOND};
 pub use cpu::Fault;
 pub use soc::esp32c3::Sent;
 pub use soc::esp32c3::pads::{Board, Level, Pin, PinLevel};
+pub use soc::flash_chip::FlashChange;
 
 /// Virtual time between two looks at the wall clock: a few milliseconds of host time at most, yet thousands of times what a
 /// look costs.
@@ -226,6 +227,16 @@ impl Machine {
     /// function of the firmware fail.
     pub fn return_early(&mut self, value: u32) {
         self.cpu.return_early(value);
+    }
+
+    /// Keeps every program and erase command of the flash from now on, for [`Machine::flash_history`].
+    pub fn keep_flash_history(&mut self) {
+        self.cpu.bus_mut().keep_flash_history();
+    }
+
+    /// The changes of the flash that were kept, in order.
+    pub fn flash_history(&self) -> &[FlashChange] {
+        self.cpu.bus().flash().history()
     }
 
     /// The next instruction's address, for reports.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use espb_format::container::{Module, SectionKind};
 use espb_format::disassembler;
+use espb_slots::Seal;
 use serde_json::{Value, json};
 
 use super::exit::Exit;
@@ -41,13 +42,14 @@ pub fn run(args: &InspectArgs, reporter: Reporter) -> Exit {
         Ok(bytes) => bytes,
         Err(diagnostic) => return refuse(reporter, &diagnostic),
     };
-    let module = match verify(&name, &bytes) {
+    let (bytes, _) = Seal::split(&bytes);
+    let module = match verify(&name, bytes) {
         Ok(module) => module,
         Err(diagnostic) => return refuse(reporter, &diagnostic),
     };
     let nothing_asked = !(args.disassemble || args.contracts || args.stats);
     if args.sections || nothing_asked {
-        show(reporter, sections_json(&module, &bytes), || sections_text(&module, &bytes));
+        show(reporter, sections_json(&module, bytes), || sections_text(&module, bytes));
     }
     if args.contracts {
         show_contracts(reporter, &module);

@@ -5,18 +5,36 @@ mod board;
 mod build;
 mod cc;
 mod completions;
+mod connect;
+mod console;
+mod counters;
+#[cfg(feature = "emulate")]
+mod emulate;
 mod exit;
 mod explain;
 mod files;
+mod flash;
+mod image;
 mod inspect;
+mod key;
+mod link;
+mod list;
 mod man;
+mod monitor;
 #[cfg(feature = "emulate")]
 mod profile;
+mod progress;
+mod push;
+mod remove;
 mod report;
 mod run;
+mod sign;
 mod size;
+mod start;
 mod stats;
+mod stop;
 mod verify;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -43,6 +61,19 @@ enum Command {
     Run(run::RunArgs),
     Inspect(inspect::InspectArgs),
     Verify(verify::VerifyArgs),
+    Flash(flash::FlashArgs),
+    Image(image::ImageArgs),
+    Sign(sign::SignArgs),
+    Push(push::PushArgs),
+    List(list::ListArgs),
+    Start(start::StartArgs),
+    Stop(stop::StopArgs),
+    Stats(counters::StatsArgs),
+    Remove(remove::RemoveArgs),
+    Monitor(monitor::MonitorArgs),
+    Watch(watch::WatchArgs),
+    #[cfg(feature = "emulate")]
+    Emulate(emulate::EmulateArgs),
     Completions(completions::CompletionsArgs),
     #[command(hide = true)]
     Man(man::ManArgs),
@@ -69,6 +100,19 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args, reporter),
         Command::Inspect(args) => inspect::run(args, reporter),
         Command::Verify(args) => verify::run(args, reporter),
+        Command::Flash(args) => flash::run(args, reporter),
+        Command::Image(args) => image::run(args, reporter),
+        Command::Sign(args) => sign::run(args, reporter),
+        Command::Push(args) => push::run(args, reporter),
+        Command::List(args) => list::run(args, reporter),
+        Command::Start(args) => start::run(args, reporter),
+        Command::Stop(args) => stop::run(args, reporter),
+        Command::Stats(args) => counters::run(args, reporter),
+        Command::Remove(args) => remove::run(args, reporter),
+        Command::Monitor(args) => monitor::run(args, reporter),
+        Command::Watch(args) => watch::run(args, reporter),
+        #[cfg(feature = "emulate")]
+        Command::Emulate(args) => emulate::run(args, reporter),
         Command::Completions(args) => completions::run(args, reporter),
         Command::Man(args) => man::run(args, reporter),
     };

@@ -7,9 +7,11 @@ use clap::Args;
 use espb_format::container::Module;
 use espb_image::Chip;
 use espb_link::event::{Refusal, Value};
+use espb_slots::Seal;
 use serde_json::json;
 
 use super::build::TranslateArgs;
+use super::console::Console;
 use super::exit::Exit;
 use super::files;
 #[cfg(feature = "emulate")]
@@ -22,6 +24,7 @@ use crate::device::client::RefusedRequest;
 #[cfg(feature = "emulate")]
 use crate::device::emulated::{Count, EmulatedDevice};
 use crate::device::session::{self, Companion, End, Outcome, Plan, PlannedArgument};
+use crate::device::stream::StreamTransport;
 use crate::device::transport::{DeviceError, Transport};
 use crate::device::trap;
 use crate::diagnostic::{Diagnostic, Place};
@@ -37,6 +40,9 @@ pub struct RunArgs {
     /// Arguments of the entry, or of the function named by --call; behind `--` they may begin with a hyphen
     #[arg(value_name = "ARG", allow_negative_numbers = true)]
     arguments: Vec<String>,
+    /// Run it in the RAM of the device behind this serial port, socket or tcp:HOST:PORT
+    #[arg(long, value_name = "PORT", conflicts_with = "emulate")]
+    port: Option<String>,
     /// The chip to emulate
     #[arg(long, value_name = "CHIP", default_value = "esp32c3")]
     emulate: Chip,
@@ -77,8 +83,11 @@ pub fn run(args: &RunArgs, reporter: Reporter) -> Exit {
         Ok(modules) => modules,
         Err(exit) => return exit,
     };
-    let parsed: Result<Vec<_>, Diagnostic> =
-        files.iter().zip(&modules).map(|(file, bytes)| verify(&file.display().to_string(), bytes)).collect();
+    let parsed: Result<Vec<_>, Diagnostic> = files
+        .iter()
+        .zip(&modules)
+        .map(|(file, bytes)| verify(&file.display().to_string(), Seal::split(bytes).0))
+        .collect();
     let parsed = match parsed {
         Ok(parsed) => parsed,
         Err(diagnostic) => {
@@ -90,15 +99,15 @@ pub fn run(args: &RunArgs, reporter: Reporter) -> Exit {
     let (Some((bytes, others)), Some((module, other_modules))) = (modules.split_first(), parsed.split_first()) else {
         return Exit::Input;
     };
-    let mut device = match boot(args, bytes) {
+    let mut device = match device(args, bytes) {
         Ok(device) => device,
         Err(diagnostic) => {
             reporter.diagnostic(&diagnostic);
             return if diagnostic.code == DEVICE { Exit::Device } else { Exit::Input };
         }
     };
-    let mut console = Console { reporter, line: Vec::new() };
-    let outcome = session::run(device.as_mut(), &plan(args, others), &mut |text| console.write(text));
+    let mut console = Console::new(reporter);
+    let outcome = session::run(device.as_mut(), &plan(args, bytes, others), &mut |text| console.write(text));
     console.finish();
     #[cfg(feature = "emulate")]
     if let Some(profile) = device.profile() {
@@ -146,6 +155,17 @@ fn fail(reporter: Reporter, error: &DeviceError) -> Exit {
     Exit::Device
 }
 
+/// The device: the one behind a port, which runs already, or a chip that is emulated for this run.
+fn device(args: &RunArgs, module: &[u8]) -> Result<Box<dyn Transport>, Diagnostic> {
+    match &args.port {
+        Some(port) => {
+            let stream = StreamTransport::open(port, args.timeout).map_err(|error| fault(&error))?;
+            Ok(Box::new(stream))
+        }
+        None => boot(args, module),
+    }
+}
+
 #[cfg(feature = "emulate")]
 fn boot(args: &RunArgs, module: &[u8]) -> Result<Box<dyn Transport>, Diagnostic> {
     let attached = args.board.attach()?;
@@ -166,7 +186,7 @@ fn boot(_: &RunArgs, _: &[u8]) -> Result<Box<dyn Transport>, Diagnostic> {
     }))
 }
 
-fn plan(args: &RunArgs, others: &[Vec<u8>]) -> Plan {
+fn plan(args: &RunArgs, module: &[u8], others: &[Vec<u8>]) -> Plan {
     let arguments = match args.call {
         Some(_) => args.arguments.iter().map(|text| parse_argument(text)).collect(),
         None => std::iter::once(name_of(&args.file))
@@ -176,6 +196,7 @@ fn plan(args: &RunArgs, others: &[Vec<u8>]) -> Plan {
     };
     let companions = args.with.iter().zip(others);
     Plan {
+        module: args.port.is_some().then(|| module.to_vec()),
         call: args.call.clone(),
         arguments,
         fuel: args.fuel,
@@ -206,33 +227,6 @@ fn parse_argument(text: &str) -> PlannedArgument {
     match text.parse() {
         Ok(number) if starts_like_a_number => PlannedArgument::Number(number),
         _ => PlannedArgument::Text(text.to_string()),
-    }
-}
-
-/// The module's console: bytes as they come for people, an object a line in JSON.
-struct Console {
-    reporter: Reporter,
-    line: Vec<u8>,
-}
-
-impl Console {
-    fn write(&mut self, text: &[u8]) {
-        if !self.reporter.is_json() {
-            return self.reporter.bytes(text);
-        }
-        for byte in text {
-            self.line.push(*byte);
-            if *byte == b'\n' {
-                self.finish();
-            }
-        }
-    }
-
-    fn finish(&mut self) {
-        let line = std::mem::take(&mut self.line);
-        if !line.is_empty() {
-            self.reporter.object(&json!({ "reason": "output", "text": String::from_utf8_lossy(&line) }));
-        }
     }
 }
 
@@ -300,6 +294,11 @@ fn refuse(reporter: Reporter, file: &str, refused: &RefusedRequest) -> Exit {
         Refusal::Call => (
             "espb::run::call",
             "export the function with `espb build --export` and pass what its parameters take",
+            Exit::Input,
+        ),
+        Refusal::Seal => (
+            "espb::run::seal",
+            "sign it with `espb sign`, with the key and a version that the device takes",
             Exit::Input,
         ),
         Refusal::Slot | Refusal::Request => {

@@ -6,6 +6,7 @@ use clap::Args;
 use espb_format::container::Module;
 use espb_format::error::FormatError;
 use espb_format::verifier::{self, Verified};
+use espb_slots::Seal;
 use serde_json::json;
 
 use super::exit::Exit;
@@ -27,7 +28,8 @@ pub fn run(args: &VerifyArgs, reporter: Reporter) -> Exit {
     for path in &args.files {
         let name = path.display().to_string();
         let checked = files::read(path).and_then(|bytes| {
-            verify(&name, &bytes).map(|module| (module.function_count(), module.import_count(), bytes.len()))
+            verify(&name, Seal::split(&bytes).0)
+                .map(|module| (module.function_count(), module.import_count(), bytes.len()))
         });
         match checked {
             Ok((functions, imports, size)) if reporter.is_json() => {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use espb_link::event::{Event, Exited, Hello, Loaded, Refusal, Resident, Stats};
+use espb_link::event::{Event, Exited, Hello, Loaded, Refusal, Resident, SlotInfo, Stats};
 use espb_link::frame::{self, MAX_FRAME};
 use espb_link::request::Request;
 use espb_link::splitter::{Piece, Splitter};
@@ -64,7 +64,55 @@ pub enum Message {
     /// The instances there are.
     Instances(Vec<Resident>),
     /// So many bytes of an upload are there.
-    Received(u32),
+    Received {
+        /// The upload's number.
+        token: u32,
+        /// Bytes, from its start.
+        bytes: u32,
+        /// Bytes that may be on their way beyond these.
+        window: u32,
+    },
+    /// An upload is the module to run now.
+    Stored {
+        /// The upload's number.
+        token: u32,
+        /// Its slot.
+        slot: u8,
+    },
+    /// The slots there are.
+    Slots(SlotTable),
+    /// The console's speed changes.
+    Speed(u32),
+}
+
+/// The slots of a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlotTable {
+    /// Least version that the device takes.
+    pub floor: u32,
+    /// Whether modules must be signed.
+    pub signed: bool,
+    /// In the order of their numbers.
+    pub slots: Vec<SlotRow>,
+}
+
+/// A slot of a device. [`espb_link::event::SlotInfo`] says what each field means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlotRow {
+    /// Its state.
+    pub state: espb_slots::SlotState,
+    /// Whether this module runs at boot.
+    pub newest: bool,
+    /// Whether it is started at boot.
+    pub autostart: bool,
+    /// Bytes of the module.
+    pub length: u32,
+    /// Bytes that fit.
+    pub capacity: u32,
+    /// Version of the module.
+    pub version: u32,
+    /// Its name.
+    pub name: String,
 }
 
 /// A trap report.
@@ -181,6 +229,28 @@ fn owned(event: Event<'_>) -> Result<Message, DeviceError> {
         Event::Stats(stats) => Message::Stats(stats),
         Event::Pong { token } => Message::Pong(token),
         Event::Instances(residents) => Message::Instances(residents.to_vec()),
-        Event::Received { bytes } => Message::Received(bytes),
+        Event::Received { token, bytes, window } => Message::Received { token, bytes, window },
+        Event::Stored { token, slot } => Message::Stored { token, slot },
+        Event::Slots(table) => Message::Slots(SlotTable {
+            floor: table.floor,
+            signed: table.signed,
+            slots: table.slots.iter().map(row).collect::<Option<_>>().ok_or_else(|| DeviceError {
+                message: "the firmware reports a slot state that this espb does not know".into(),
+                help: "flash the firmware of this espb".into(),
+            })?,
+        }),
+        Event::Speed { baud } => Message::Speed(baud),
+    })
+}
+
+fn row(info: &SlotInfo<'_>) -> Option<SlotRow> {
+    Some(SlotRow {
+        state: espb_slots::SlotState::from_number(info.state)?,
+        newest: info.newest,
+        autostart: info.autostart,
+        length: info.length,
+        capacity: info.capacity,
+        version: info.version,
+        name: info.name.into(),
     })
 }

@@ -130,6 +130,23 @@ impl EmulatedDevice {
         self.watcher = Some(watcher);
     }
 
+    /// A chip just out of reset with this whole flash.
+    pub fn with_flash(chip: Chip, flash: Vec<u8>) -> Result<Self, DeviceError> {
+        let help = "run `make firmware`, then build espb again";
+        let firmware = firmware::of(chip).ok_or_else(|| DeviceError {
+            message: format!("this espb carries no firmware for {chip}"),
+            help: help.into(),
+        })?;
+        let machine = Machine::esp32c3(flash, MachineOptions::default())
+            .map_err(|error| DeviceError { message: error.to_string(), help: help.into() })?;
+        Ok(Self { machine, firmware, deadline: None, wall_clock: None, waveform: None, nvs: None, watcher: None })
+    }
+
+    /// The chip itself.
+    pub fn machine(&mut self) -> &mut Machine {
+        &mut self.machine
+    }
+
     /// Runs the chip; what its pins did meanwhile is in the waveform, if there is one.
     fn run(&mut self) -> Result<Stop, DeviceError> {
         let until = Until { deadline: self.deadline, wake_on_output: true, wall_clock: self.wall_clock };

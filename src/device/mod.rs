@@ -3,12 +3,21 @@
 //! The same code for both kinds of chip. Nothing here prints, and nothing here knows what is behind a transport.
 
 pub mod client;
+pub mod crash;
+pub mod dialogue;
 #[cfg(feature = "emulate")]
 pub mod emulated;
 pub mod firmware;
+pub mod flashing;
+#[cfg(feature = "emulate")]
+pub mod hosted;
+#[cfg(test)]
+mod lossy;
+pub mod port;
 #[cfg(feature = "emulate")]
 pub mod profile;
 pub mod session;
+pub mod stream;
 pub mod transport;
 pub mod trap;
 #[cfg(feature = "emulate")]

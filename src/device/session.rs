@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use espb_format::checksum::crc32;
 use espb_link::event::{Loaded, Stats, Value};
-use espb_link::request::{Argument, Call, MAX_ARGUMENTS, MAX_CHUNK, Request, Start};
-use espb_link::{InstanceId, Source};
+use espb_link::request::{Argument, Call, Destination, MAX_ARGUMENTS, MAX_CHUNK, Request, Start, Upload};
+use espb_link::{InstanceId, PROTOCOL, Source};
+use espb_slots::Seal;
 
 use super::client::{Client, Heard, Message, RefusedRequest, Trap};
 use super::transport::{Counters, DeviceError, Transport};
@@ -13,6 +14,8 @@ use super::transport::{Counters, DeviceError, Transport};
 /// What to run.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
+    /// The module, where it does not lie in the device's newest slot: the device is up already, and gets it into RAM.
+    pub module: Option<Vec<u8>>,
     /// The export to call; `None` for the entry.
     pub call: Option<String>,
     /// Arguments, as the user wrote them.
@@ -97,7 +100,7 @@ pub struct Outcome {
 /// How long, on the device's clock, a running device may take to answer a request.
 const ANSWER: Duration = Duration::from_secs(2);
 
-/// Runs a module that lies in the device's newest slot. Console text goes to `console` as it comes.
+/// Runs the plan's module, or the one in the device's newest slot. Console text goes to `console` as it comes.
 pub fn run(transport: &mut dyn Transport, plan: &Plan, console: &mut dyn FnMut(&[u8])) -> Result<Outcome, DeviceError> {
     transport.set_deadline(plan.until);
     let mut session = Session {
@@ -105,6 +108,7 @@ pub fn run(transport: &mut dyn Transport, plan: &Plan, console: &mut dyn FnMut(&
         console,
         figures: Figures::default(),
         companions: Vec::new(),
+        uploads: 0,
         ended: Vec::new(),
     };
     let (instance, end) = match session.follow(plan) {
@@ -126,6 +130,8 @@ struct Session<'a> {
     console: &'a mut dyn FnMut(&[u8]),
     figures: Figures,
     companions: Vec<InstanceId>,
+    /// How many modules were brought: the number of the last upload.
+    uploads: u32,
     ended: Vec<(usize, End)>,
 }
 
@@ -143,12 +149,15 @@ impl From<DeviceError> for Halt {
 
 impl Session<'_> {
     fn follow(&mut self, plan: &Plan) -> Result<(InstanceId, End), Halt> {
+        if plan.module.is_some() {
+            self.client.send(&Request::Hello { protocol: PROTOCOL })?;
+        }
         self.figures.boot = self.wait(|message| match message {
             Message::Hello { boot_instructions, .. } => Some(*boot_instructions),
             _ => None,
         })?;
         for companion in &plan.companions {
-            let instance = self.bring(&companion.module)?;
+            let instance = self.bring(&companion.module)?.instance;
             self.companions.push(instance);
             self.start(Start {
                 instance,
@@ -158,7 +167,10 @@ impl Session<'_> {
                 detached: true,
             })?;
         }
-        let loaded = self.load(Source::Newest)?;
+        let loaded = match &plan.module {
+            Some(module) => self.bring(module)?,
+            None => self.load(Source::Newest)?,
+        };
         self.figures.instance = Some(loaded.instance);
         self.figures.load = loaded.load_instructions;
         self.figures.linear_memory = loaded.linear_memory;
@@ -177,24 +189,35 @@ impl Session<'_> {
     }
 
     /// Loads a module into RAM.
-    fn bring(&mut self, module: &[u8]) -> Result<InstanceId, Halt> {
+    fn bring(&mut self, module: &[u8]) -> Result<Loaded, Halt> {
+        self.uploads += 1;
+        let token = self.uploads;
+        let (module, seal) = Seal::split(module);
         let length = u32::try_from(module.len()).map_err(|_| DeviceError {
             message: "the module is longer than any device's memory".into(),
             help: "build it with -Os and --strip".into(),
         })?;
-        self.client.send(&Request::Upload { length, crc32: crc32(module) })?;
-        let mut received = self.received()?;
+        self.client.send(&Request::Upload(Upload {
+            token,
+            length,
+            crc32: crc32(module),
+            version: seal.version,
+            floor: seal.floor,
+            signature: seal.signature.as_ref().map_or(&[], |signature| signature.as_slice()),
+            destination: Destination::Ram,
+        }))?;
+        let mut received = self.received(token)?;
         while let Some(rest) = module.get(received as usize..).filter(|rest| !rest.is_empty()) {
             let bytes = rest.get(..MAX_CHUNK).unwrap_or(rest);
-            self.client.send(&Request::Chunk { offset: received, bytes })?;
-            received = self.received()?;
+            self.client.send(&Request::Chunk { token, offset: received, bytes })?;
+            received = self.received(token)?;
         }
-        Ok(self.load(Source::Upload)?.instance)
+        self.load(Source::Upload { token })
     }
 
-    fn received(&mut self) -> Result<u32, Halt> {
+    fn received(&mut self, of: u32) -> Result<u32, Halt> {
         self.wait(|message| match message {
-            Message::Received(bytes) => Some(*bytes),
+            Message::Received { token, bytes, .. } if *token == of => Some(*bytes),
             _ => None,
         })
     }

@@ -53,6 +53,11 @@ pub trait Transport {
     /// Time on the device's clock: since reset for an emulated chip, since opening for a port.
     fn now(&self) -> Duration;
 
+    /// Changes the speed of the line, where this end has one.
+    fn set_speed(&mut self, _baud: u32) -> Result<(), DeviceError> {
+        Ok(())
+    }
+
     /// When to stop waiting, on the device's clock; `None` waits for ever.
     fn set_deadline(&mut self, deadline: Option<Duration>);
 

@@ -2,18 +2,23 @@
 
 mod bad_input;
 mod board;
+mod bootloader;
 mod cc;
 mod compile;
 mod contracts;
 mod docs;
+mod emulate;
 mod fixtures;
+mod flash;
 mod headers;
 mod hostile;
 mod inference;
 mod isolation;
 mod life;
+mod link;
 mod linking;
 mod man;
+mod messages;
 #[path = "../shared/mutant.rs"]
 mod mutant;
 mod program;

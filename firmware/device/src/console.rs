@@ -16,9 +16,9 @@ use crate::{
 };
 
 /// Bits a second, as the ROM and the bootloader set it.
-const BAUD_RATE: u32 = 115_200;
-/// Bytes that may arrive before the link task looks: more than one frame of the largest size.
-const RECEIVE_BUFFER: usize = 1024;
+pub const BAUD_RATE: u32 = 115_200;
+/// Bytes that may arrive before the link task looks.
+pub const RECEIVE_BUFFER: usize = 4096;
 /// Interrupt when this many bytes wait in the hardware's FIFO of 128, or after a pause on the line.
 const RECEIVE_THRESHOLD: u16 = 64;
 
@@ -58,10 +58,7 @@ impl From<OutOfMemory> for Error {
 
 /// Sets up UART0 on its default pins and starts listening.
 pub fn init(uart: UART0<'static>, rx: GPIO20<'static>, tx: GPIO21<'static>) -> Result<(), Error> {
-    let config = Config::default()
-        .with_baudrate(BAUD_RATE)
-        .with_rx(RxConfig::default().with_fifo_full_threshold(RECEIVE_THRESHOLD));
-    let mut uart = Uart::new(uart, config).map_err(Error::Uart)?.with_rx(rx).with_tx(tx);
+    let mut uart = Uart::new(uart, config(BAUD_RATE)).map_err(Error::Uart)?.with_rx(rx).with_tx(tx);
     uart.listen(UartInterrupt::RxFifoFull | UartInterrupt::RxTimeout);
 
     // SAFETY: creates a plain stream buffer (kind 0) without callbacks.
@@ -76,6 +73,24 @@ pub fn init(uart: UART0<'static>, rx: GPIO20<'static>, tx: GPIO21<'static>) -> R
     });
     trap::route(Interrupt::UART0, trap::Line::Console);
     Ok(())
+}
+
+fn config(baud: u32) -> Config {
+    Config::default().with_baudrate(baud).with_rx(RxConfig::default().with_fifo_full_threshold(RECEIVE_THRESHOLD))
+}
+
+/// Changes the speed once everything sent is out. One that the UART cannot have changes nothing.
+pub fn set_speed(baud: u32) {
+    while_idle(|| {
+        critical_section::with(|cs| {
+            let mut console = CONSOLE.borrow_ref_mut(cs);
+            let Some(console) = console.as_mut() else { return };
+            // The rest of the answer is in the FIFO: at most 128 bytes, 11 ms at the first speed.
+            if console.uart.flush().is_ok() {
+                let _ = console.uart.apply_config(&config(baud));
+            }
+        });
+    });
 }
 
 /// Moves received bytes to the link task's buffer; says whether another task must run. Bytes beyond its room are lost,

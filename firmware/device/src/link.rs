@@ -9,16 +9,19 @@ use core::{
 
 use espb_link::{
     InstanceId, PROTOCOL, Source,
-    event::{Event, Hello, Loaded, MAX_INSTANCES, Refusal, Resident, Slot, Stats},
+    event::{Event, Hello, Loaded, MAX_INSTANCES, Refusal, Resident, Slot, SlotInfo, Slots, Stats},
     frame::{self, MAX_FRAME},
-    request::{Call, Request, Start},
+    request::{Call, Destination, MAX_CHUNK, Request, Start, Upload as Announced},
     splitter::{Piece, Splitter},
 };
-use espb_slots::{Boot, HeaderError, SlotIndex, Store};
+use espb_slots::{
+    Boot, HeaderError, Install, InstallError, ModuleName, Offer, Receiver, Seal, SlotHeader, SlotIndex, SlotState,
+    Storage, Store, TransferError, Unfit, header::MODULE_OFFSET,
+};
 
 use crate::{
     console, counters,
-    flash::DeviceFlash,
+    flash::{DeviceFlash, FlashError},
     heartbeat,
     instance::{
         Running, deferred, end,
@@ -27,14 +30,15 @@ use crate::{
         upload::Upload,
     },
     kernel::{self, OutOfMemory, ffi},
-    report,
+    key, report,
+    trial::Trial,
 };
 
 /// Chip name as the host knows it.
 const CHIP: &str = "esp32c3";
 
-/// The task's stack in bytes: two frame buffers, a request, and the verifier or a refusal in words.
-const STACK_BYTES: usize = 18432;
+/// The task's stack in bytes: two frame buffers and a request, and above them the verifier or the check of a signature.
+const STACK_BYTES: usize = 24576;
 
 /// Notification of bytes received and of outcomes.
 const WAKE: u32 = 0;
@@ -83,9 +87,19 @@ fn notify(index: u32) {
 }
 
 fn take(index: u32) {
-    // SAFETY: waits on this task's own notification; any count is one round.
-    unsafe { ffi::ulTaskGenericNotifyTake(index, 1, ffi::PORT_MAX_DELAY) };
+    take_within(index, ffi::PORT_MAX_DELAY);
 }
+
+/// As [`take`], for at most so many milliseconds.
+fn take_within(index: u32, limit: kernel::Ticks) {
+    // SAFETY: waits on this task's own notification; any count is one round.
+    unsafe { ffi::ulTaskGenericNotifyTake(index, 1, limit) };
+}
+
+/// Bytes of an upload that may be on their way: so many that their frames fit into the console's buffer.
+const WINDOW: u32 = ((console::RECEIVE_BUFFER / MAX_FRAME) * MAX_CHUNK) as u32;
+/// Milliseconds after which the console is as fast as at boot again, unless a frame arrives at a new speed.
+const SPEED_TRIAL: kernel::Ticks = 1000;
 
 /// Sends an event. One that does not fit into a frame is dropped: the texts in events are bounded so that it cannot happen.
 pub fn send(event: &Event<'_>) {
@@ -99,23 +113,27 @@ struct Device {
     store: Store<DeviceFlash>,
     boot_instructions: u64,
     /// The module that is coming over the link.
-    upload: Option<Upload>,
+    receiver: Receiver<Upload>,
+    trial: Option<Trial>,
+    /// When the console's speed was changed, until a frame came at the new one.
+    speed_changed: Option<kernel::Ticks>,
 }
 
 extern "C" fn body(_: *mut c_void) {
     let boot_instructions = counters::instructions();
-    let store = Store::open(DeviceFlash::open(), None);
-    let mut device = Device { boot_instructions, store, upload: None };
+    let store = Store::open(DeviceFlash::open(), key::public_key());
+    let mut device = Device { boot_instructions, store, receiver: Receiver::new(), trial: None, speed_changed: None };
     // A flash that cannot be written leaves the trial as it is; it will not be run again either.
     let _ = device.store.settle();
     device.say_hello();
     device.autostart();
     let mut splitter = Splitter::new();
     loop {
-        take(WAKE);
+        take_within(WAKE, device.patience());
         end::reap();
         registry::all().for_each(report::settle);
         device.listen(&mut splitter);
+        device.judge();
     }
 }
 
@@ -129,6 +147,7 @@ impl Device {
             }
             for &byte in bytes.iter().take(length) {
                 let Piece::Message(message) = splitter.push(byte) else { continue };
+                self.speed_changed = None;
                 let done = match frame::decode(message) {
                     Ok(request) => self.carry_out(&request),
                     Err(error) => Err(Refused::new(Refusal::Request, format_args!("{error}"))),
@@ -157,18 +176,93 @@ impl Device {
             Request::List => send(&Event::Instances(residents())),
             Request::Stats { instance } => send(&Event::Stats(stats(*instance)?)),
             Request::Ping { token } => send(&Event::Pong { token: *token }),
-            Request::Upload { length, crc32 } => {
-                // The one before goes first: the new one may need its room.
-                self.upload = None;
-                self.upload = Some(Upload::begin(*length, *crc32)?);
-                send(&Event::Received { bytes: 0 });
+            Request::Upload(announced) => {
+                let offer = offer(announced)?;
+                let bytes = self.receiver.begin(offer, &mut self.store, &is_loaded).map_err(failed)?;
+                send(&Event::Received { token: announced.token, bytes, window: WINDOW });
             }
-            Request::Chunk { offset, bytes } => {
-                let upload = self.upload.as_mut().ok_or_else(no_upload)?;
-                send(&Event::Received { bytes: upload.add(*offset, bytes) });
+            Request::Chunk { token, offset, bytes } => {
+                let bytes = self.receiver.add(*token, *offset, bytes, &mut self.store).map_err(failed)?;
+                send(&Event::Received { token: *token, bytes, window: WINDOW });
+            }
+            Request::Store { token } => {
+                let slot = self.receiver.finish(*token, &mut self.store).map_err(failed)?;
+                send(&Event::Stored { token: *token, slot: slot.0 });
+            }
+            Request::Confirm { slot } => {
+                if let Some(trial) = self.trial.take_if(|trial| trial.slot.0 == *slot) {
+                    self.store.confirm(trial.slot).map_err(flash_failed)?;
+                }
+                self.say_slots();
+            }
+            Request::Remove { slot } => {
+                let slot = SlotIndex(*slot);
+                if !self.store.slots().any(|existing| existing == slot) {
+                    return Err(failed(InstallError::NoSlot.into()));
+                }
+                if is_loaded(slot) {
+                    let reason = format_args!("the module of slot {slot} is loaded; stop it first");
+                    return Err(Refused::new(Refusal::Slot, reason));
+                }
+                self.trial.take_if(|trial| trial.slot == slot);
+                self.store.remove(slot).map_err(flash_failed)?;
+                self.say_slots();
+            }
+            Request::Slots => self.say_slots(),
+            Request::Speed { baud } => {
+                send(&Event::Speed { baud: *baud });
+                console::set_speed(*baud);
+                self.speed_changed = Some(kernel::tick_count());
             }
         }
         Ok(())
+    }
+
+    /// Milliseconds after which something is due.
+    fn patience(&self) -> kernel::Ticks {
+        let trial = self.trial.map(|trial| trial.time_left());
+        let speed = self.speed_changed.map(|_| SPEED_TRIAL);
+        trial.into_iter().chain(speed).min().unwrap_or(ffi::PORT_MAX_DELAY)
+    }
+
+    /// Does what is due: takes a failed trial back, and a speed at which nobody speaks.
+    fn judge(&mut self) {
+        if self.speed_changed.is_some_and(|since| kernel::tick_count().wrapping_sub(since) >= SPEED_TRIAL) {
+            self.speed_changed = None;
+            console::set_speed(console::BAUD_RATE);
+        }
+        let Some(trial) = self.trial.take_if(|trial| trial.time_left() == 0) else { return };
+        if let Some(running) = registry::find(trial.instance) {
+            end::end(running);
+            send(&Event::Stopped { instance: trial.instance });
+        }
+        if let Err(error) = self.store.reject(trial.slot) {
+            report::refuse(&flash_failed(error));
+        }
+        self.say_slots();
+        self.autostart();
+    }
+
+    fn say_slots(&self) {
+        let headers: heapless::Vec<Option<SlotHeader>, { espb_slots::MAX_SLOTS }> =
+            self.store.slots().map(|slot| self.store.header(slot).ok()).collect();
+        let newest = self.store.choose().map(|boot| boot.slot);
+        let slots = self.store.slots().zip(&headers).map(|(slot, header)| {
+            let state = self.store.entry(slot).state;
+            let header = header.as_ref().filter(|_| state != SlotState::Empty);
+            let size = self.store.storage().view(espb_slots::Area::Slot(slot)).len() as u32;
+            SlotInfo {
+                state: state as u8,
+                newest: newest == Some(slot),
+                autostart: header.is_some_and(|header| header.autostart),
+                length: header.map_or(0, |header| header.length),
+                capacity: size.saturating_sub(MODULE_OFFSET),
+                version: header.map_or(0, |header| header.seal.version),
+                name: header.map_or("", |header| header.name.as_str()),
+            }
+        });
+        let slots = slots.collect();
+        send(&Event::Slots(Slots { floor: self.store.floor(), signed: self.store.key().is_some(), slots }));
     }
 
     fn load(&mut self, source: Source) -> Result<&'static Running, Refused> {
@@ -176,20 +270,30 @@ impl Device {
             Source::Newest => self.load_slot(self.newest()?)?,
             Source::Slot(slot) => {
                 let boot = self.store.runnable(SlotIndex(slot));
-                self.load_slot(boot.map_err(|unfit| Refused::new(Refusal::Slot, format_args!("{unfit}")))?)?
+                self.load_slot(boot.map_err(unfit)?)?
             }
-            Source::Upload => load::load(Origin::Upload(self.upload.take().ok_or_else(no_upload)?))?,
+            Source::Upload { token } => {
+                let upload = self.receiver.take(token, &self.store).map_err(failed)?;
+                load::load(Origin::Upload(token, upload))?
+            }
         };
         send(&Event::Loaded(loaded));
         Ok(running)
     }
 
     fn load_slot(&mut self, boot: Boot) -> Result<(&'static Running, Loaded), Refused> {
+        if is_loaded(boot.slot) {
+            let reason = format_args!("the module of slot {} is loaded already; List tells as what", boot.slot);
+            return Err(Refused::new(Refusal::Request, reason));
+        }
         let loaded = load::load(Origin::Slot(boot.slot.0, self.module(&boot).unwrap_or_default()))?;
         self.store.begin(&boot).map_err(|error| {
             end::end(loaded.0);
-            Refused::new(Refusal::Slot, format_args!("{error}"))
+            flash_failed(error)
         })?;
+        if boot.trial {
+            self.trial = Some(Trial::new(boot.slot, loaded.0.id()));
+        }
         Ok(loaded)
     }
 
@@ -198,7 +302,7 @@ impl Device {
         self.store.choose().ok_or_else(|| {
             let none = |slot| self.store.runnable(slot).err();
             match self.store.slots().filter_map(none).last() {
-                Some(reason) => Refused::new(Refusal::Slot, format_args!("{reason}")),
+                Some(reason) => unfit(reason),
                 None => Refused::new(Refusal::Slot, format_args!("the device has no module slots")),
             }
         })
@@ -248,8 +352,51 @@ fn find(instance: InstanceId) -> Result<&'static Running, Refused> {
     })
 }
 
-fn no_upload() -> Refused {
-    Refused::new(Refusal::Request, format_args!("no module was uploaded; send Upload and its chunks first"))
+/// Whether a slot's module is loaded.
+fn is_loaded(slot: SlotIndex) -> bool {
+    registry::all().any(|running| running.source() == Source::Slot(slot.0))
+}
+
+fn offer(announced: &Announced<'_>) -> Result<Offer, Refused> {
+    let signature =
+        match announced.signature {
+            [] => None,
+            bytes => Some(bytes.try_into().map_err(|_| {
+                Refused::new(Refusal::Seal, format_args!("a signature has 64 bytes, not {}", bytes.len()))
+            })?),
+        };
+    let (store, slot, autostart, name) = match announced.destination {
+        Destination::Ram => (false, None, false, ""),
+        Destination::Slot { slot, autostart, name } => (true, slot, autostart, name),
+    };
+    let install = Install {
+        length: announced.length,
+        crc32: announced.crc32,
+        autostart,
+        seal: Seal { version: announced.version, floor: announced.floor, signature },
+        name: ModuleName::new(name),
+        slot: slot.map(SlotIndex),
+    };
+    Ok(Offer { token: announced.token, install, store })
+}
+
+fn failed(error: TransferError<FlashError>) -> Refused {
+    let kind = match error {
+        TransferError::Unknown | TransferError::Incomplete { .. } => Refusal::Request,
+        TransferError::Memory { .. } => Refusal::Memory,
+        TransferError::Install(InstallError::Seal(_)) => Refusal::Seal,
+        TransferError::Install(_) => Refusal::Slot,
+    };
+    Refused::new(kind, format_args!("{error}"))
+}
+
+fn unfit(unfit: Unfit) -> Refused {
+    let kind = if matches!(unfit, Unfit::Seal(_)) { Refusal::Seal } else { Refusal::Slot };
+    Refused::new(kind, format_args!("{unfit}"))
+}
+
+fn flash_failed(error: FlashError) -> Refused {
+    Refused::new(Refusal::Slot, format_args!("{error}"))
 }
 
 fn residents() -> heapless::Vec<Resident, MAX_INSTANCES> {

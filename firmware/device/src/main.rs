@@ -13,12 +13,14 @@ mod heartbeat;
 mod host;
 mod instance;
 mod kernel;
+mod key;
 mod link;
 mod native_call;
 mod panic;
 mod protection;
 mod report;
 mod thunk;
+mod trial;
 
 use esp_hal::{clock::CpuClock, timer::systimer::SystemTimer};
 

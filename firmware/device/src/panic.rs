@@ -1,4 +1,4 @@
-//! The end of the firmware: says why on the console and stops. Module errors never come here; they are traps.
+//! The end of the firmware: says why on the console and resets the chip, so that a module on trial is rolled back. Module errors never come here; they are traps.
 
 use core::{fmt::Write, panic::PanicInfo};
 
@@ -10,8 +10,5 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     unsafe { core::arch::asm!("csrci mstatus, 8") };
     // The result says nothing that could still be acted upon.
     let _ = writeln!(Emergency, "\nespb firmware stopped: {info}");
-    loop {
-        // SAFETY: waits with interrupts off, which is the lowest power state without a reset.
-        unsafe { core::arch::asm!("wfi") };
-    }
+    esp_hal::system::software_reset()
 }

@@ -11,6 +11,7 @@ use crate::{
     instance::{Failure, Progress, Running, end, load, start},
     link,
     native_call::Assertion,
+    trial,
 };
 
 /// Tells the host of a refusal.
@@ -74,6 +75,7 @@ fn trapped(running: &'static Running, progress: &Progress, trap: Trap) {
     }
     let length = progress.task.iter().position(|byte| *byte == 0).unwrap_or(progress.task.len());
     let task = core::str::from_utf8(progress.task.get(..length).unwrap_or_default()).unwrap_or("");
+    trial::note_trap(instance);
     end::end(running);
     link::send(&Event::Trapped(Trapped {
         instance,

@@ -42,6 +42,9 @@ pub enum ImageError {
     /// A device with this key would not run the module.
     #[error("the module cannot be stored: {0}")]
     Seal(espb_slots::SealError),
+    /// The firmware has no place for a public key.
+    #[error("the firmware has no place for a public key; build it again with `make firmware`")]
+    NoKey,
     /// The module is larger than the slot.
     #[error("the module has {length} bytes, but the slot holds {capacity}; strip its debug information or split it")]
     ModuleTooLarge {

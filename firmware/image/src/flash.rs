@@ -60,7 +60,8 @@ pub struct FlashImage {
 }
 
 impl FlashImage {
-    pub(crate) fn new(mut segments: Vec<Segment>) -> Self {
+    /// An image of these pieces, which do not overlap.
+    pub fn from_segments(mut segments: Vec<Segment>) -> Self {
         segments.sort_by_key(|segment| segment.offset);
         Self { segments }
     }
@@ -117,6 +118,6 @@ impl FlashImage {
         let after = offset.index() + length as usize..FLASH_SIZE as usize;
         let kept = self.segments.iter().flat_map(|segment| [segment.within(&before), segment.within(&after)]);
         let placed = Segment { offset, data };
-        *self = Self::new(kept.flatten().chain([placed]).collect());
+        *self = Self::from_segments(kept.flatten().chain([placed]).collect());
     }
 }

@@ -13,6 +13,6 @@ mod slot;
 pub use chip::{Chip, UnknownChip};
 pub use error::ImageError;
 pub use espb_slots::{PublicKey, SlotIndex};
-pub use firmware::flash_image;
+pub use firmware::{flash_image, flash_image_with_key};
 pub use flash::{FLASH_SIZE, FlashImage, FlashOffset, SECTOR_SIZE, Segment};
 pub use slot::{Placement, Region, SlotLayout};

@@ -1,6 +1,8 @@
 //! Puts modules into the slots of a flash image, with the code that the firmware itself uses for it.
 
-use crate::{FLASH_SIZE, FlashImage, FlashOffset, ImageError, SECTOR_SIZE, firmware::PARTITION_TABLE, flash::ERASED};
+use crate::{
+    FLASH_SIZE, FlashImage, FlashOffset, ImageError, SECTOR_SIZE, Segment, firmware::PARTITION_TABLE, flash::ERASED,
+};
 use esp_idf_part::{PartitionTable, SubType, Type};
 use espb_slots::{
     Area, Install, InstallError, Installer, ModuleName, PARTITION_TYPE, PublicKey, RECORD_SUBTYPE, SECTOR,
@@ -82,14 +84,24 @@ impl FlashImage {
     /// `ModuleTooLarge`, `Slot` or `Seal` when the module cannot be stored there; `NoPartitionTable`, `PartitionTable` or
     /// `NoSlot` when the image is not one of ours. The image is then unchanged.
     pub fn place_module(&mut self, placement: &Placement<'_>) -> Result<SlotIndex, ImageError> {
+        self.store(placement).map(|(slot, _)| slot)
+    }
+
+    /// As [`Self::place_module`]; gives also the sectors that changed.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn store(&mut self, placement: &Placement<'_>) -> Result<(SlotIndex, Vec<Segment>), ImageError> {
         let layout = self.slot_layout()?;
         let mut flash = MemoryFlash { contents: self.merged(), layout, changed: Vec::new() };
         let slot = flash.store(placement)?;
-        for sector in flash.changed_sectors() {
-            let bytes = flash.contents.get(sector.clone()).unwrap_or_default();
-            self.place(FlashOffset(sector.start as u32), sector.len() as u32, bytes.to_vec());
+        let mut changed = Vec::new();
+        for sectors in flash.changed_sectors() {
+            let data = flash.contents.get(sectors.clone()).unwrap_or_default().to_vec();
+            self.place(FlashOffset(sectors.start as u32), sectors.len() as u32, data.clone());
+            changed.push(Segment { offset: FlashOffset(sectors.start as u32), data });
         }
-        Ok(slot)
+        Ok((slot, changed))
     }
 
     /// Where the image's partition table has its slots.
@@ -133,7 +145,7 @@ impl MemoryFlash {
             // Whoever names a slot here has the whole flash in hand and may give up what is in it.
             let Ok(()) = store.remove(slot);
         }
-        let mut installer = Installer::begin(&mut store, install, None).map_err(refused)?;
+        let mut installer = Installer::begin(&mut store, install, &|_| false).map_err(refused)?;
         installer.write(&mut store, module).map_err(refused)?;
         installer.finish(&mut store, SlotState::Valid).map_err(refused)
     }

@@ -49,9 +49,62 @@ pub enum Event<'a> {
     Instances(Vec<Resident, MAX_INSTANCES>),
     /// Answer to `Request::Upload` and `Request::Chunk`.
     Received {
+        /// The upload's number.
+        token: u32,
         /// Bytes of the module that are there, from its start.
         bytes: u32,
+        /// Bytes that may be on their way beyond these.
+        window: u32,
     },
+    /// Answer to `Request::Store`.
+    Stored {
+        /// The upload's number.
+        token: u32,
+        /// The slot that holds it.
+        slot: u8,
+    },
+    /// Answer to `Request::Slots`, `Confirm` and `Remove`; also sent unasked when a trial has failed.
+    #[serde(borrow)]
+    Slots(Slots<'a>),
+    /// Answer to `Request::Speed`: the speed changes after this frame.
+    Speed {
+        /// Bits a second.
+        baud: u32,
+    },
+}
+
+/// Most slots that a device can have.
+pub const MAX_SLOTS: usize = 4;
+
+/// The slots of a device.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Slots<'a> {
+    /// Least version that the device takes.
+    pub floor: u32,
+    /// Whether modules must be signed.
+    pub signed: bool,
+    /// One each slot, in the order of their numbers.
+    #[serde(borrow)]
+    pub slots: Vec<SlotInfo<'a>, MAX_SLOTS>,
+}
+
+/// A slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotInfo<'a> {
+    /// Its state (specs/slots.md): 0 empty, 1 new, 2 trial, 3 valid, 4 bad.
+    pub state: u8,
+    /// Whether this is the module that runs at boot.
+    pub newest: bool,
+    /// Whether its module is started at boot.
+    pub autostart: bool,
+    /// Length of the module in bytes.
+    pub length: u32,
+    /// Bytes that a module here can have.
+    pub capacity: u32,
+    /// Version of the module.
+    pub version: u32,
+    /// Its name.
+    pub name: &'a str,
 }
 
 /// An instance that is loaded.
@@ -156,6 +209,8 @@ pub enum Refusal {
     Memory,
     /// The function to call does not exist or does not take these arguments.
     Call,
+    /// The device does not take a module of this version, or not without its signature.
+    Seal,
 }
 
 /// How a call ended.

@@ -29,11 +29,14 @@ pub enum Source {
     /// The slot that would run at boot: the newest that may. An instance that is loaded names its slot.
     Newest,
     /// What `Request::Upload` brought into RAM; it becomes the instance's and goes with it.
-    Upload,
+    Upload {
+        /// The upload's number.
+        token: u32,
+    },
 }
 
 /// Version of the messages. Both sides say theirs in `Hello`; a difference ends the conversation.
-pub const PROTOCOL: u16 = 2;
+pub const PROTOCOL: u16 = 3;
 
 /// Longest message in bytes, serialised, without checksum.
 pub const MAX_MESSAGE: usize = 1024;

@@ -45,21 +45,77 @@ pub enum Request<'a> {
     },
     /// Answered with `Event::Instances`.
     List,
-    /// Make room in RAM for a module that `Chunk` messages bring. One that was begun before and not loaded is forgotten.
-    /// Answered with `Received` of 0 bytes, or `Refused`.
-    Upload {
-        /// The module's length in bytes.
-        length: u32,
-        /// CRC-32 (IEEE 802.3) of its bytes.
-        crc32: u32,
-    },
+    /// Make room for a module that `Chunk` messages bring. One that was begun before and not loaded or stored is forgotten; the
+    /// same offer again goes on with it. Answered with `Received`, or `Refused`.
+    Upload(Upload<'a>),
     /// The next bytes of an upload. Answered with `Received`: bytes that do not follow on what is there are left out, so that a
     /// repeated or a lost chunk does no harm.
     Chunk {
+        /// The upload's number.
+        token: u32,
         /// Where they belong, in bytes from the module's start.
         offset: u32,
-        /// At most [`MAX_CHUNK`] bytes.
+        /// At most [`MAX_CHUNK`] bytes; a multiple of 4 except for the last.
         bytes: &'a [u8],
+    },
+    /// Check an upload that went into a slot, and make it the module to run at the next boot or `Load(Newest)`, on trial. Answered
+    /// with `Stored`, or `Refused`; repeated, with the same.
+    Store {
+        /// The upload's number.
+        token: u32,
+    },
+    /// The module on trial is a success: keep it. Answered with `Slots`, or `Refused`.
+    Confirm {
+        /// Its slot.
+        slot: u8,
+    },
+    /// Take a slot's module away. Answered with `Slots`, or `Refused` if it is loaded.
+    Remove {
+        /// The slot.
+        slot: u8,
+    },
+    /// Answered with `Event::Slots`.
+    Slots,
+    /// Change the speed of the console. Answered with `Speed` at the old one; without a valid frame at the new one within a
+    /// second the device goes back to 115200.
+    Speed {
+        /// Bits a second.
+        baud: u32,
+    },
+}
+
+/// A module that is to come.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Upload<'a> {
+    /// The upload's number, chosen by the host: not that of its last one.
+    pub token: u32,
+    /// The module's length in bytes.
+    pub length: u32,
+    /// CRC-32 (IEEE 802.3) of its bytes.
+    pub crc32: u32,
+    /// Version of the module.
+    pub version: u32,
+    /// Once it is confirmed, no module of a version below this is taken.
+    pub floor: u32,
+    /// Ed25519 signature, 64 bytes, or nothing.
+    pub signature: &'a [u8],
+    /// Where it goes.
+    pub destination: Destination<'a>,
+}
+
+/// Where an upload goes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Destination<'a> {
+    /// Into RAM, for `Load(Upload)`.
+    Ram,
+    /// Into a slot, for `Store`.
+    Slot {
+        /// Which one; `None` for the one that is needed least.
+        slot: Option<u8>,
+        /// Whether to start it at boot.
+        autostart: bool,
+        /// Its name, at most 24 bytes.
+        name: &'a str,
     },
 }
 

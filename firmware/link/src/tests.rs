@@ -86,7 +86,7 @@ fn a_request_arrives_as_it_was_sent() {
 
 #[test]
 fn the_longest_chunk_fits_into_a_frame() {
-    let chunk = Request::Chunk { offset: u32::MAX, bytes: &[0; MAX_CHUNK] };
+    let chunk = Request::Chunk { token: u32::MAX, offset: u32::MAX, bytes: &[0; MAX_CHUNK] };
     assert!(frame::encode(&chunk, &mut [0; MAX_FRAME]).is_ok());
 }
 

@@ -78,20 +78,15 @@ pub struct Installer {
 }
 
 impl Installer {
-    /// Chooses the slot and erases it. `running` is a slot whose module executes now.
+    /// Chooses the slot and erases it. `in_use` tells whether a slot's module is loaded.
     pub fn begin<S: Storage>(
         store: &mut Store<S>,
         install: Install,
-        running: Option<SlotIndex>,
+        in_use: &dyn Fn(SlotIndex) -> bool,
     ) -> Result<Self, InstallError<S::Error>> {
-        if store.key().is_some() && install.seal.signature.is_none() {
-            return Err(SealError::Unsigned.into());
-        }
-        if install.seal.version < store.floor() {
-            return Err(SealError::Downgrade { version: install.seal.version, floor: store.floor() }.into());
-        }
+        store.admits(&install.seal)?;
         let good = store.last_good();
-        let needed = |slot: SlotIndex| Some(slot) == good || Some(slot) == running;
+        let needed = |slot: SlotIndex| Some(slot) == good || in_use(slot);
         let slot = match install.slot {
             Some(slot) if needed(slot) => return Err(InstallError::InUse(slot)),
             Some(slot) => slot,

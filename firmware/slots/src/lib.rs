@@ -19,6 +19,7 @@ pub mod storage;
 pub mod store;
 #[cfg(test)]
 mod tests;
+pub mod transfer;
 
 pub use header::{HeaderError, ModuleName, SlotHeader};
 pub use install::{Install, InstallError, Installer};
@@ -26,6 +27,7 @@ pub use record::{MAX_SLOTS, Record, SlotEntry, SlotState};
 pub use seal::{PublicKey, Seal, SealError};
 pub use storage::{Area, SECTOR, SlotIndex, Storage};
 pub use store::{Boot, Store, Unfit};
+pub use transfer::{Memory, Offer, Receiver, TransferError};
 
 /// Partition type of module slots and of their record: the first of the types that the partition table leaves to applications.
 pub const PARTITION_TYPE: u8 = 0x40;

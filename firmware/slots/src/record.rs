@@ -39,6 +39,11 @@ pub enum SlotState {
 impl SlotState {
     const ALL: [Self; 5] = [Self::Empty, Self::New, Self::Trial, Self::Valid, Self::Bad];
 
+    /// The state of this number.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| *state as u8 == number)
+    }
+
     /// In words.
     pub fn name(self) -> &'static str {
         match self {
@@ -96,7 +101,7 @@ impl Record {
         let mut record = Self { counter: word(bytes, 4)?, floor: word(bytes, 8)?, ..Self::default() };
         for (index, slot) in record.slots.iter_mut().enumerate() {
             let state = *bytes.get(12 + index)?;
-            slot.state = SlotState::ALL.into_iter().find(|known| *known as u8 == state)?;
+            slot.state = SlotState::from_number(state)?;
             slot.stored_at = word(bytes, 16 + 4 * index)?;
             slot.identity = word(bytes, 32 + 4 * index)?;
         }

@@ -7,7 +7,7 @@ use espb_format::checksum::crc32;
 
 use crate::header::{HeaderError, MODULE_OFFSET, SlotHeader};
 use crate::record::{self, MAX_SLOTS, Place, Record, SlotEntry, SlotState};
-use crate::seal::{PublicKey, SealError};
+use crate::seal::{PublicKey, Seal, SealError};
 use crate::storage::{Area, SlotIndex, Storage};
 
 /// Why a slot's module cannot be run.
@@ -109,6 +109,17 @@ impl<S: Storage> Store<S> {
             Ok(header) if header.identity() == entry.identity => entry,
             _ => SlotEntry::default(),
         }
+    }
+
+    /// Whether a module with this seal could be taken, as far as can be said without its bytes.
+    pub fn admits(&self, seal: &Seal) -> Result<(), SealError> {
+        if self.key.is_some() && seal.signature.is_none() {
+            return Err(SealError::Unsigned);
+        }
+        if seal.version < self.record.floor {
+            return Err(SealError::Downgrade { version: seal.version, floor: self.record.floor });
+        }
+        Ok(())
     }
 
     /// The header of a slot.

@@ -113,7 +113,7 @@ fn request(module: &[u8], seal: Seal) -> Install {
 }
 
 fn install(store: &mut Store<Flash>, module: &[u8], seal: Seal) -> Result<SlotIndex, InstallError<Cut>> {
-    let mut installer = Installer::begin(store, request(module, seal), None)?;
+    let mut installer = Installer::begin(store, request(module, seal), &|_| false)?;
     for piece in module.chunks(256) {
         installer.write(store, piece)?;
     }
@@ -212,20 +212,23 @@ fn the_last_good_module_and_a_running_one_are_never_overwritten() {
     let mut store = Store::open(worn(&module(1, 100), 0), None);
     let good = store.last_good().expect("a good module");
     let asked = |slot| Install { slot: Some(slot), ..request(&module(2, 100), Seal::default()) };
-    assert_eq!(Installer::begin(&mut store, asked(good), None).err(), Some(InstallError::InUse(good)));
+    assert_eq!(Installer::begin(&mut store, asked(good), &|_| false).err(), Some(InstallError::InUse(good)));
     let other = SlotIndex(1 - good.0);
-    assert_eq!(Installer::begin(&mut store, asked(other), Some(other)).err(), Some(InstallError::InUse(other)));
-    assert_eq!(Installer::begin(&mut store, asked(SlotIndex(7)), None).err(), Some(InstallError::NoSlot));
+    assert_eq!(
+        Installer::begin(&mut store, asked(other), &|slot| slot == other).err(),
+        Some(InstallError::InUse(other))
+    );
+    assert_eq!(Installer::begin(&mut store, asked(SlotIndex(7)), &|_| false).err(), Some(InstallError::NoSlot));
 }
 
 #[test]
 fn bytes_that_are_not_those_announced_are_not_run() {
     let mut store = Store::open(worn(&module(1, 100), 0), None);
     let new = module(2, 100);
-    let mut installer = Installer::begin(&mut store, request(&new, Seal::default()), None).expect("room");
+    let mut installer = Installer::begin(&mut store, request(&new, Seal::default()), &|_| false).expect("room");
     installer.write(&mut store, &module(3, 100)).expect("power is there");
     assert_eq!(installer.finish(&mut store, SlotState::New), Err(InstallError::Checksum));
-    let mut installer = Installer::begin(&mut store, request(&new, Seal::default()), None).expect("room");
+    let mut installer = Installer::begin(&mut store, request(&new, Seal::default()), &|_| false).expect("room");
     assert_eq!(installer.write(&mut store, &module(2, 101)), Err(InstallError::Order));
     assert_eq!(installer.finish(&mut store, SlotState::New), Err(InstallError::Order));
     assert_eq!(reset(store.into_storage()).0, Some(module(1, 100)));

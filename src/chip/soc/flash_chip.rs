@@ -23,12 +23,23 @@ pub struct FlashChip {
     status: u32,
     /// What changed since it was last asked for.
     changed: Vec<Range<u32>>,
+    /// Every change, if they are kept.
+    history: Option<Vec<FlashChange>>,
+}
+
+/// What one program or erase command left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlashChange {
+    /// First byte of the page, sector or block.
+    pub offset: u32,
+    /// Its contents afterwards.
+    pub contents: Vec<u8>,
 }
 
 impl FlashChip {
     /// A chip that holds `image`, whose length is the chip's size: a power of two.
     pub fn new(image: Vec<u8>) -> Self {
-        Self { contents: image, status: 0, changed: Vec::new() }
+        Self { contents: image, status: 0, changed: Vec::new(), history: None }
     }
 
     /// Size in bytes.
@@ -45,6 +56,24 @@ impl FlashChip {
     /// A range programmed or erased and not yet taken.
     pub fn take_changed(&mut self) -> Option<Range<u32>> {
         self.changed.pop()
+    }
+
+    /// Keeps every change from now on.
+    pub fn keep_history(&mut self) {
+        self.history = Some(Vec::new());
+    }
+
+    /// The changes that were kept.
+    pub fn history(&self) -> &[FlashChange] {
+        self.history.as_deref().unwrap_or_default()
+    }
+
+    fn note_change(&mut self, range: Range<u32>) {
+        let contents = self.bytes(range.clone()).to_vec();
+        if let Some(history) = &mut self.history {
+            history.push(FlashChange { offset: range.start, contents });
+        }
+        self.changed.push(range);
     }
 
     /// Whether [`FlashChip::take_changed`] has something.
@@ -114,7 +143,7 @@ impl FlashChip {
                 *cell &= byte;
             }
         }
-        self.changed.push(page..page + PROGRAM_PAGE);
+        self.note_change(page..page + PROGRAM_PAGE);
     }
 
     fn erase(&mut self, address: u32, length: u32) {
@@ -125,7 +154,7 @@ impl FlashChip {
         let end = start.saturating_add(length).min(self.size());
         if let Some(cells) = self.contents.get_mut(start as usize..end as usize) {
             cells.fill(0xff);
-            self.changed.push(start..end);
+            self.note_change(start..end);
         }
     }
 }

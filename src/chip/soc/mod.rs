@@ -1,7 +1,7 @@
 //! The chips around the cores: registers, memories, interrupts, clocks. Knows no instruction set.
 
 pub mod esp32c3;
-mod flash_chip;
+pub(super) mod flash_chip;
 mod register_bank;
 
 use super::cpu::Ticks;

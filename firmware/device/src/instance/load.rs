@@ -82,8 +82,8 @@ pub fn load(origin: Origin) -> Result<(&'static Running, Loaded), Refused> {
 pub enum Origin {
     /// In this slot, in place.
     Slot(u8, &'static [u8]),
-    /// In RAM.
-    Upload(Upload),
+    /// In RAM, brought by the upload of this number.
+    Upload(u32, Upload),
 }
 
 /// Verifies the module and makes the instance with everything that belongs to it, in this order: a module that is not
@@ -92,7 +92,7 @@ fn assemble(origin: Origin) -> Result<&'static Running, Refused> {
     let (source, bytes, upload) = match origin {
         Origin::Slot(slot, bytes) => (Source::Slot(slot), bytes, None),
         // SAFETY: the upload goes into the instance and is freed with it, after the VM's instance, which uses the bytes.
-        Origin::Upload(upload) => (Source::Upload, unsafe { upload.module()? }, Some(upload)),
+        Origin::Upload(token, upload) => (Source::Upload { token }, unsafe { upload.leaked() }, Some(upload)),
     };
     // It takes as long as the module is: the firmware's other tasks go on meanwhile, and modules get their share.
     let module = kernel::at_priority(kernel::MODULE_PRIORITY_LIMIT, || accept(bytes))?;

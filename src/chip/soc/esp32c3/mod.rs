@@ -156,6 +156,11 @@ impl Esp32c3 {
         &self.spi1.flash
     }
 
+    /// Keeps every change of the flash from now on.
+    pub fn keep_flash_history(&mut self) {
+        self.spi1.flash.keep_history();
+    }
+
     /// Sends bytes to UART0's receiver, beginning now.
     pub fn send_uart_input(&mut self, now: Ticks, bytes: &[u8]) {
         let [uart0, _] = &mut self.uarts;
