@@ -43,7 +43,9 @@ pub fn read(bytes: &[u8]) -> bool {
     assert!(module.relocations().all(|relocation| relocation.offset as usize + 4 <= data));
     for index in 0..module.function_count() as u16 {
         let (function, end) = (module.function(index), module.function_end(index));
-        let inside = function.zip(end).is_some_and(|(function, end)| function.start < end && end as usize <= module.code_words());
+        let inside = function
+            .zip(end)
+            .is_some_and(|(function, end)| function.start < end && end as usize <= module.code_words());
         assert!(inside, "function {index} has no code");
         let _ = module.function_name(index);
     }

@@ -24,7 +24,8 @@ pub fn attack(data: &[u8]) -> bool {
     // Noise costs one frame at most: after a delimiter or two a good frame is heard.
     let mut buffer = [0; MAX_FRAME];
     let framed = frame::encode(&Request::Ping { token: 7 }, &mut buffer).expect("it is short").to_vec();
-    let heard = [&framed[..], &framed[..]].concat().iter().any(|byte| matches!(splitter.push(*byte), Piece::Message(_)));
+    let heard =
+        [&framed[..], &framed[..]].concat().iter().any(|byte| matches!(splitter.push(*byte), Piece::Message(_)));
     assert!(heard, "the line does not find back into step");
     good
 }
@@ -36,12 +37,16 @@ fn decode(message: &[u8]) -> bool {
     let event = frame::decode::<Event<'_>>(message);
     if let Ok(request) = &request {
         if let Ok(framed) = frame::encode(request, &mut buffer) {
-            round_trip(framed, |bytes| assert_eq!(format!("{:?}", frame::decode::<Request<'_>>(bytes)), format!("{:?}", Ok::<_, ()>(request))));
+            round_trip(framed, |bytes| {
+                assert_eq!(format!("{:?}", frame::decode::<Request<'_>>(bytes)), format!("{:?}", Ok::<_, ()>(request)))
+            });
         }
     }
     if let Ok(event) = &event {
         if let Ok(framed) = frame::encode(event, &mut buffer) {
-            round_trip(framed, |bytes| assert_eq!(format!("{:?}", frame::decode::<Event<'_>>(bytes)), format!("{:?}", Ok::<_, ()>(event))));
+            round_trip(framed, |bytes| {
+                assert_eq!(format!("{:?}", frame::decode::<Event<'_>>(bytes)), format!("{:?}", Ok::<_, ()>(event)))
+            });
         }
     }
     request.is_ok() || event.is_ok()

@@ -3,7 +3,7 @@
 //! everything that can be seen, so that the module does the same wherever its memory lies. Never here: running anything.
 
 use arbitrary::{Result, Unstructured};
-use espb_format::container::{Export, Function, Limits, NONE, Relocation, RelocationKind, SectionKind};
+use espb_format::container::{Function, Limits, NONE, Relocation, RelocationKind, SectionKind};
 use espb_format::instruction::{Instruction, extension_word};
 use espb_format::opcode::{Flow, Opcode};
 use espb_format::operand::Operand;
@@ -78,7 +78,12 @@ struct Body {
     items: Vec<Item>,
 }
 
-/// Makes a module with `roots` functions that are exported as `p0`, `p1`, …; the first is the entry too.
+/// The name under which a root is exported.
+pub fn root_name(root: u16) -> String {
+    format!("p{root:05}")
+}
+
+/// Makes a module with `roots` functions that are exported under [`root_name`]; the first is the entry too.
 pub fn module(bytes: &mut Unstructured<'_>, style: Style, roots: usize) -> Result<Vec<u8>> {
     let mut bodies = Vec::new();
     // Behind the roots a function of each signature, so that each call finds one.
@@ -108,8 +113,7 @@ pub fn module(bytes: &mut Unstructured<'_>, style: Style, roots: usize) -> Resul
         imports.extend(fields.iter().flat_map(|field| field.to_le_bytes()));
     }
     for root in 0..roots {
-        let export = Export { name: &format!("p{root}"), function: root };
-        exports.extend([name(export.name), export.function].iter().flat_map(|field| field.to_le_bytes()));
+        exports.extend([name(&root_name(root)), root].iter().flat_map(|field| field.to_le_bytes()));
     }
     let types = SIGNATURES.iter().map(|(params, result)| Signature::new(params, *result, false));
     let types = types.chain(IMPORTS.iter().map(|(_, params)| Signature::new(params, Some(ValType::I32), false)));
@@ -148,6 +152,7 @@ struct Maker<'b, 'u> {
     bytes: &'b mut Unstructured<'u>,
     style: Style,
     frame: u32,
+    signature: usize,
     /// Functions of the module; those of each signature are the last.
     functions: i64,
     /// The signature of the function whose thunk is at [`THUNK`].
@@ -160,8 +165,8 @@ fn body(bytes: &mut Unstructured<'_>, style: Style, roots: usize, signature: usi
     let frame = bytes.int_in_range(1..=4)? * 16;
     let thunk = bytes.int_in_range(0..=SIGNATURES.len() as i64 - 1)?;
     let functions = (roots + SIGNATURES.len()) as i64;
-    let mut maker = Maker { bytes, style, frame, functions, thunk, items: Vec::new() };
-    maker.prologue(signature)?;
+    let mut maker = Maker { bytes, style, frame, signature, functions, thunk, items: Vec::new() };
+    maker.prologue()?;
     let first = maker.items.len();
     let count = maker.bytes.int_in_range(1..=MOST_ITEMS)?;
     while maker.items.len() < first + count {
@@ -194,7 +199,7 @@ impl Maker<'_, '_> {
         self.items.push(Item { opcode, operands: all, targets: Vec::new() });
     }
 
-    fn prologue(&mut self, signature: usize) -> Result<()> {
+    fn prologue(&mut self) -> Result<()> {
         let frame = i64::from(self.frame);
         let callback = self.functions - SIGNATURES.len() as i64 + self.thunk;
         for (opcode, register, most) in [
@@ -207,7 +212,7 @@ impl Maker<'_, '_> {
         }
         self.push(Opcode::CallbackAddress, &[THUNK, callback]);
         // What is no parameter gets a value before it is read: what a call before left there must not show.
-        let given = SIGNATURES[signature].0.iter().map(|ty| i64::from(ty.slots())).sum();
+        let given = SIGNATURES[self.signature].0.iter().map(|ty| i64::from(ty.slots())).sum();
         let unset = (given..ADDRESSES).chain(DATA..DATA_END).chain(WINDOW..SLOTS.into());
         for register in unset {
             let value = self.bytes.arbitrary::<i16>()?;
@@ -233,7 +238,7 @@ impl Maker<'_, '_> {
         let opcode = Opcode::ALL[self.bytes.int_in_range(0..=Opcode::ALL.len() - 1)?];
         // A variadic call needs an import of that kind, which there is none of; a return ends the function too soon.
         let unfit = opcode == Opcode::CallImportVariadic
-            || opcode.flow() == Flow::Leave && (opcode != Opcode::LongJump || self.bytes.ratio(7, 8)?)
+            || opcode.flow() == Flow::Leave && (!LEAVING.contains(&opcode) || self.bytes.ratio(7, 8)?)
             || self.style == Style::Portable && !is_portable(opcode);
         match opcode {
             _ if unfit => {
@@ -242,6 +247,7 @@ impl Maker<'_, '_> {
                 Ok(())
             }
             Opcode::Call | Opcode::CallIndirect | Opcode::CallImport => self.call(opcode),
+            Opcode::TailCall | Opcode::TailCallIndirect => self.tail_call(opcode),
             opcode => self.plain(opcode),
         }
     }
@@ -301,6 +307,18 @@ impl Maker<'_, '_> {
         }
     }
 
+    /// A call in place of this function, of one with as large a result.
+    fn tail_call(&mut self, opcode: Opcode) -> Result<()> {
+        let size = |signature: usize| SIGNATURES[signature].1.map_or(0, ValType::slots);
+        let like: Vec<usize> = (0..SIGNATURES.len()).filter(|other| size(*other) == size(self.signature)).collect();
+        let callee = like[self.bytes.int_in_range(0..=like.len() - 1)?];
+        match opcode {
+            Opcode::TailCall => self.push(opcode, &[self.functions - (SIGNATURES.len() - callee) as i64]),
+            _ => self.push(opcode, &[THUNK, callee as i64]),
+        }
+        Ok(())
+    }
+
     /// A call with arguments put into its window and its result taken out.
     fn call(&mut self, opcode: Opcode) -> Result<()> {
         let wild = self.style == Style::Any && self.bytes.ratio(1, 8)?;
@@ -334,6 +352,9 @@ impl Maker<'_, '_> {
         Ok(())
     }
 }
+
+/// Opcodes that leave a function and may stand in its middle.
+const LEAVING: [Opcode; 3] = [Opcode::LongJump, Opcode::TailCall, Opcode::TailCallIndirect];
 
 /// What a register is read for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -370,9 +391,25 @@ fn is_portable(opcode: Opcode) -> bool {
     use Opcode::*;
     !matches!(
         opcode,
-        ConstantAddress | StaticAddress | StackAddress | CallbackAddress | ThreadLocalAddress | StackAllocate | StackRestore
-            | SetJump | LongJump
-            | AddF32 | SubF32 | MulF32 | DivF32 | AddF64 | SubF64 | MulF64 | DivF64 | F32ToF64 | F64ToF32
+        ConstantAddress
+            | StaticAddress
+            | StackAddress
+            | CallbackAddress
+            | ThreadLocalAddress
+            | StackAllocate
+            | StackRestore
+            | SetJump
+            | LongJump
+            | AddF32
+            | SubF32
+            | MulF32
+            | DivF32
+            | AddF64
+            | SubF64
+            | MulF64
+            | DivF64
+            | F32ToF64
+            | F64ToF32
     )
 }
 

@@ -62,7 +62,8 @@ fn is_sound(module: &Module<'_>, index: u16) -> Option<()> {
             }
             if operand == Operand::TableLength {
                 for entry in 0..value as u32 {
-                    let word = Some(behind + entry).filter(|place| *place < end).and_then(|place| module.code_word(place))?;
+                    let word =
+                        Some(behind + entry).filter(|place| *place < end).and_then(|place| module.code_word(place))?;
                     is_extension(word).then_some(())?;
                     targets.insert(i64::from(at) + i64::from(table_target(word)));
                 }
@@ -81,7 +82,8 @@ fn check(module: &Module<'_>, function: Function, instruction: &Instruction) -> 
     let slots = i64::from(function.slots);
     let [first, second, third] = instruction.operands;
     let signature = |index: i64| u16::try_from(index).ok().and_then(|index| module.signature(index));
-    let import = |index: i64| u16::try_from(index).ok().and_then(|index| module.import(index)).map(|import| import.signature);
+    let import =
+        |index: i64| u16::try_from(index).ok().and_then(|index| module.import(index)).map(|import| import.signature);
     for (operand, value) in instruction.operands() {
         let width = match operand {
             Operand::Stack(width) | Operand::Static(width) => i64::from(width),
@@ -113,6 +115,10 @@ fn check(module: &Module<'_>, function: Function, instruction: &Instruction) -> 
             let continues = all.params().take(fixed.param_count()).eq(fixed.params());
             (fixed.is_variadic() && !all.is_variadic() && continues && fixed.result() == all.result()).then_some(all)
         }
+        Opcode::TailCall => {
+            return replaces(function, own, signature(module.function(first as u16)?.signature.into())?);
+        }
+        Opcode::TailCallIndirect => return replaces(function, own, signature(second)?),
         Opcode::Return => return (own.result_slots() == 0).then_some(()),
         Opcode::ReturnValue => return (own.result_slots() == 1).then_some(()),
         Opcode::ReturnValue64 => return (own.result_slots() == 2).then_some(()),
@@ -120,4 +126,10 @@ fn check(module: &Module<'_>, function: Function, instruction: &Instruction) -> 
     };
     let room = called?.param_slots().max(called?.result_slots());
     (first >= 2 && first + i64::from(room) <= slots).then_some(())
+}
+
+/// Whether a call of `callee` may take the place of a function with this signature.
+fn replaces(function: Function, own: Signature, callee: Signature) -> Option<()> {
+    let fits = callee.param_slots() <= function.slots && callee.result_slots() == own.result_slots();
+    (fits && !callee.is_variadic()).then_some(())
 }

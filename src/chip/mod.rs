@@ -224,6 +224,11 @@ impl Machine {
         self.cpu.register(number)
     }
 
+    /// Whether the program may store at this address, and whether it may execute there.
+    pub fn writable_executable(&self, address: u32) -> (bool, bool) {
+        self.cpu.bus().writable_executable(address)
+    }
+
     /// Bytes of memory as the program sees them at `address`; `None` where no memory is mapped.
     pub fn memory(&self, address: u32, length: usize) -> Option<Vec<u8>> {
         let mut bytes = Vec::with_capacity(length);

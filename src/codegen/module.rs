@@ -13,7 +13,7 @@ use espb_format::contract::push_record;
 use espb_format::lines::LineTableBuilder;
 use espb_format::signature::ValType;
 use espb_format::writer::ModuleWriter;
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 
 /// Largest linear frame that a function record can hold, in bytes.
 const MAX_LINEAR_FRAME: u32 = u16::MAX as u32 * LINEAR_UNIT;
@@ -46,8 +46,10 @@ pub(super) fn named(module: &Module, options: &Options, diagnostics: &mut Vec<Di
     };
     let mut resolve = |name: &str| defined(name).map_err(|diagnostic| diagnostics.push(diagnostic)).ok();
     let entry = options.entry.as_deref().and_then(&mut resolve);
+    // In a module exports stand in the order of their names, each once.
+    let names: BTreeSet<&String> = options.exports.iter().collect();
     let exports: Vec<(String, FuncId)> =
-        options.exports.iter().filter_map(|name| Some((name.clone(), resolve(name)?))).collect();
+        names.into_iter().filter_map(|name| Some((name.clone(), resolve(name)?))).collect();
     if let Some(function) = entry.and_then(|id| module.function(id)) {
         let signature = super::abi::defined_signature(&module.types, &function.ty).ok();
         let fits = signature.is_some_and(|signature| {
@@ -79,23 +81,19 @@ pub(super) fn linear_frame(bytes: u32) -> Lowered<u32> {
     )
 }
 
+/// The names of imports and exports, in their order.
 #[derive(Default)]
 struct Strings {
     bytes: Vec<u8>,
-    known: HashMap<String, u16>,
 }
 
 impl Strings {
     fn add(&mut self, text: &str) -> Lowered<u16> {
-        if let Some(offset) = self.known.get(text) {
-            return Ok(*offset);
-        }
         let offset = u16::try_from(self.bytes.len()).map_err(|_| {
             Refusal::too_large("more than 64 KiB of names of imports and exports", "export fewer functions")
         })?;
         self.bytes.extend_from_slice(text.as_bytes());
         self.bytes.push(0);
-        self.known.insert(text.to_owned(), offset);
         Ok(offset)
     }
 }

@@ -1,15 +1,14 @@
-//! One hostile module on one emulated chip: started, followed, stopped, and what must hold of the firmware afterwards.
+//! A conversation with the firmware on an emulated chip: one hostile module started, followed, stopped, and what must hold of the firmware
+//! afterwards.
 
 use std::time::Duration;
 
+use espb::device::client::{Client, Heard, Message, Trap};
 use espb::device::emulated::{Attached, Count, EmulatedDevice};
-use espb::device::transport::{Received, Transport};
 use espb_image::Chip;
-use espb_link::event::{Event, Loaded, Stats};
-use espb_link::frame::{self, MAX_FRAME};
+use espb_link::event::{Stats, Value};
 use espb_link::request::{Call, Request, Start};
-use espb_link::splitter::{Piece, Splitter};
-use espb_link::{PROTOCOL, Source};
+use espb_link::{InstanceId, Source};
 
 /// How long a module may run before it is stopped; virtual time.
 const RUN: Duration = Duration::from_millis(150);
@@ -40,141 +39,138 @@ pub struct Survived {
     pub heartbeat_delay: u32,
 }
 
-struct Console {
-    device: EmulatedDevice,
-    splitter: Splitter,
+/// How a call ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum End {
+    Returned(Value),
+    Trapped(Trap),
+}
+
+/// An emulated chip that has said hello.
+pub struct Conversation<'d> {
+    client: Client<'d>,
     text: Vec<u8>,
 }
 
-/// What of an event matters here.
-enum Heard {
-    Hello,
-    Loaded(Loaded),
-    Ended(Outcome),
-    Stats(Stats),
-    Pong(u32),
-    Other,
-}
-
-impl Console {
-    fn send(&mut self, request: &Request<'_>) -> Result<(), String> {
-        let mut buffer = [0; MAX_FRAME];
-        let bytes = frame::encode(request, &mut buffer).map_err(|error| error.to_string())?;
-        self.device.send(bytes).map_err(|error| error.to_string())
+impl<'d> Conversation<'d> {
+    pub fn with(device: &'d mut EmulatedDevice) -> Result<Self, String> {
+        let mut chip = Self { client: Client::new(device), text: Vec::new() };
+        chip.hear(ANSWER, |message| matches!(message, Message::Hello { .. }).then_some(()))?
+            .ok_or("the firmware does not say hello")?;
+        Ok(chip)
     }
 
-    /// Listens until an event for which `wanted` gives something, or for so long.
-    fn hear<T>(&mut self, time: Duration, wanted: impl Fn(Heard) -> Option<T>) -> Result<Option<T>, String> {
-        self.device.set_deadline(Some(self.device.now() + time));
+    /// Listens until a message for which `wanted` gives something, or for so long.
+    fn hear<T>(&mut self, time: Duration, wanted: impl Fn(Message) -> Option<T>) -> Result<Option<T>, String> {
+        let deadline = self.client.transport().now() + time;
+        self.client.transport().set_deadline(Some(deadline));
         loop {
-            let bytes = match self.device.receive().map_err(|error| error.to_string())? {
-                Received::Bytes(bytes) => bytes,
-                Received::Deadline => return Ok(None),
-                Received::Timeout => return Err("there is no wall-clock limit".into()),
-            };
-            let mut found = None;
-            for byte in bytes {
-                match self.splitter.push(byte) {
-                    Piece::Nothing => {}
-                    Piece::Text(text) => self.text.extend_from_slice(text),
-                    Piece::Message(message) => {
-                        let event = frame::decode(message).map_err(|error| error.to_string())?;
-                        found = found.or(wanted(heard(&event)));
+            let text = &mut self.text;
+            let heard = self.client.receive(&mut |bytes| text.extend_from_slice(bytes));
+            match heard.map_err(|error| error.to_string())? {
+                Heard::Message(message) => {
+                    if let Some(found) = wanted(message) {
+                        return Ok(Some(found));
                     }
                 }
-            }
-            if found.is_some() {
-                return Ok(found);
+                Heard::Deadline => return Ok(None),
+                Heard::Timeout => return Err("there is no wall-clock limit".into()),
             }
         }
     }
 
+    fn send(&mut self, request: &Request<'_>) -> Result<(), String> {
+        self.client.send(request).map_err(|error| error.to_string())
+    }
+
     fn stats(&mut self) -> Result<Stats, String> {
         self.send(&Request::Stats { instance: None })?;
-        let stats = self.hear(ANSWER, |event| if let Heard::Stats(stats) = event { Some(stats) } else { None })?;
+        let stats =
+            self.hear(ANSWER, |message| if let Message::Stats(stats) = message { Some(stats) } else { None })?;
         stats.ok_or_else(|| "the firmware gives no figures".into())
+    }
+
+    /// Makes an instance of the module in the slot; the firmware's words where it refuses it.
+    pub fn load(&mut self) -> Result<Result<InstanceId, String>, String> {
+        self.send(&Request::Load { source: Source::Newest })?;
+        let loaded = self.hear(ANSWER, |message| match message {
+            Message::Loaded(loaded) => Some(Ok(loaded.instance)),
+            Message::Refused(refused) => Some(Err(refused.reason)),
+            _ => None,
+        })?;
+        loaded.ok_or_else(|| "the firmware does not load the module".into())
+    }
+
+    /// Calls a function and gives how that ended, if it has after so long, and what was printed meanwhile.
+    pub fn call(
+        &mut self,
+        instance: InstanceId,
+        call: Call<'_>,
+        fuel: Option<u64>,
+        time: Duration,
+    ) -> Result<(Option<Result<End, String>>, Vec<u8>), String> {
+        self.text.clear();
+        self.send(&Request::Start(Start { instance, call, arguments: heapless::Vec::new(), fuel, detached: false }))?;
+        let ended = self.hear(time, |message| match message {
+            Message::Exited(exited) => Some(Ok(End::Returned(exited.result))),
+            Message::Trapped { trap, .. } => Some(Ok(End::Trapped(trap))),
+            Message::Refused(refused) => Some(Err(refused.reason)),
+            _ => None,
+        })?;
+        Ok((ended, self.text.clone()))
+    }
+
+    fn stop(&mut self, instance: InstanceId) -> Result<(), String> {
+        self.send(&Request::Stop { instance })?;
+        let over = |message| matches!(message, Message::Stopped(_) | Message::Refused(_)).then_some(());
+        self.hear(ANSWER, over)?.ok_or_else(|| "the firmware does not stop the module".into())
+    }
+
+    fn follow(&mut self, with_fuel: bool) -> Result<Survived, String> {
+        let before = self.stats()?;
+        let outcome = match self.load()? {
+            Err(_) => Outcome::Refused,
+            Ok(instance) => match self.call(instance, Call::Entry, with_fuel.then_some(FUEL), RUN)?.0 {
+                Some(Ok(End::Returned(_))) => Outcome::Exited,
+                Some(Ok(End::Trapped(_))) => Outcome::Trapped,
+                refused_or_running => {
+                    self.stop(instance)?;
+                    if refused_or_running.is_some() { Outcome::Refused } else { Outcome::Stopped }
+                }
+            },
+        };
+        self.send(&Request::Ping { token: 7 })?;
+        self.hear(ANSWER, |message| (message == Message::Pong(7)).then_some(()))?
+            .ok_or("the firmware does not answer")?;
+        let after = self.stats()?;
+        if after.free_heap != before.free_heap {
+            let (before, after) = (before.free_heap, after.free_heap);
+            return Err(format!("{before} bytes of the firmware's heap were free before, {after} after"));
+        }
+        if after.heartbeat_delay > MOST_DELAY {
+            return Err(format!("a heartbeat came {} microseconds late", after.heartbeat_delay));
+        }
+        if after.heartbeats != (after.ticks / 10) && after.heartbeats + 1 != after.ticks / 10 {
+            return Err(format!("{} heartbeats in {} ticks", after.heartbeats, after.ticks));
+        }
+        Ok(Survived { outcome, heartbeat_delay: after.heartbeat_delay })
     }
 }
 
-fn heard(event: &Event<'_>) -> Heard {
-    match event {
-        Event::Hello(_) => Heard::Hello,
-        Event::Loaded(loaded) => Heard::Loaded(*loaded),
-        Event::Exited(_) => Heard::Ended(Outcome::Exited),
-        Event::Trapped(_) => Heard::Ended(Outcome::Trapped),
-        Event::Refused(_) => Heard::Ended(Outcome::Refused),
-        Event::Stopped { .. } => Heard::Ended(Outcome::Stopped),
-        Event::Stats(stats) => Heard::Stats(*stats),
-        Event::Pong { token } => Heard::Pong(*token),
-        _ => Heard::Other,
-    }
+/// A chip with this module in its slot.
+pub fn boot(module: &[u8]) -> Result<EmulatedDevice, String> {
+    EmulatedDevice::boot(Chip::Esp32c3, module, None, Count::Nothing, Attached::default())
+        .map_err(|error| error.to_string())
 }
 
 /// Runs a module, with a budget of fuel or without, and says what harm it did.
 pub fn attack(module: &[u8], with_fuel: bool) -> Result<Survived, String> {
-    let device = EmulatedDevice::boot(Chip::Esp32c3, module, None, Count::Nothing, Attached::default())
-        .map_err(|error| error.to_string())?;
-    let mut console = Console { device, splitter: Splitter::new(), text: Vec::new() };
-    let result = follow(&mut console, with_fuel);
-    let text = String::from_utf8_lossy(&console.text);
-    if let Some(at) = text.find("espb firmware stopped") {
-        return Err(text[at..].lines().next().unwrap_or_default().into());
+    let mut device = boot(module)?;
+    let mut chip = Conversation::with(&mut device)?;
+    let result = chip.follow(with_fuel);
+    let text = String::from_utf8_lossy(&chip.text);
+    match text.find("espb firmware stopped") {
+        Some(at) => Err(text[at..].lines().take(2).collect::<Vec<_>>().join(" ")),
+        None => result,
     }
-    result
-}
-
-fn run(console: &mut Console, loaded: Loaded, with_fuel: bool) -> Result<Outcome, String> {
-    let ended = |event| if let Heard::Ended(outcome) = event { Some(outcome) } else { None };
-    let instance = loaded.instance;
-    console.send(&Request::Start(Start {
-        instance,
-        call: Call::Entry,
-        arguments: heapless::Vec::new(),
-        fuel: with_fuel.then_some(FUEL),
-        detached: false,
-    }))?;
-    let outcome = match console.hear(RUN, ended)? {
-        // What was not started is still loaded.
-        Some(outcome) if !matches!(outcome, Outcome::Refused) => return Ok(outcome),
-        other => other,
-    };
-    console.send(&Request::Stop { instance })?;
-    let stopped = console.hear(ANSWER, ended)?.ok_or("the firmware does not stop the module")?;
-    Ok(outcome.unwrap_or(stopped))
-}
-
-fn follow(console: &mut Console, with_fuel: bool) -> Result<Survived, String> {
-    console
-        .hear(ANSWER, |event| matches!(event, Heard::Hello).then_some(()))?
-        .ok_or("the firmware does not say hello")?;
-    console.send(&Request::Hello { protocol: PROTOCOL })?;
-    let before = console.stats()?;
-    console.send(&Request::Load { source: Source::Newest })?;
-    let loaded = console.hear(ANSWER, |event| match event {
-        Heard::Loaded(loaded) => Some(Ok(loaded)),
-        Heard::Ended(outcome) => Some(Err(outcome)),
-        _ => None,
-    })?;
-    let outcome = match loaded.ok_or("the firmware does not load the module")? {
-        Ok(loaded) => run(console, loaded, with_fuel)?,
-        Err(refused) => refused,
-    };
-    console.send(&Request::Ping { token: 7 })?;
-    console
-        .hear(ANSWER, |event| matches!(event, Heard::Pong(7)).then_some(()))?
-        .ok_or("the firmware does not answer")?;
-    let after = console.stats()?;
-    if after.free_heap != before.free_heap {
-        return Err(format!(
-            "{} bytes of the firmware's heap were free before, {} after",
-            before.free_heap, after.free_heap
-        ));
-    }
-    if after.heartbeat_delay > MOST_DELAY {
-        return Err(format!("a heartbeat came {} microseconds late", after.heartbeat_delay));
-    }
-    if after.heartbeats != (after.ticks / 10) && after.heartbeats + 1 != after.ticks / 10 {
-        return Err(format!("{} heartbeats in {} ticks", after.heartbeats, after.ticks));
-    }
-    Ok(Survived { outcome, heartbeat_delay: after.heartbeat_delay })
 }

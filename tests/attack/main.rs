@@ -1,11 +1,14 @@
 //! Whatever the bytes of a module, the firmware goes on: damaged copies of real modules, each in the slot of an emulated chip of its own
 //! that boots the real firmware.
 //!
+//! Then generated modules, on this host's virtual machine and on the chip's, which must do the same.
+//!
 //!     cargo test --release --test attack -- [COUNT [FIRST]]
 //!
 //! Copy number `n` follows from `n` alone, so a failure is repeated with `-- 1 n`. A copy that did harm stays in `build/attack`.
 
 mod chip;
+mod differential;
 #[path = "../shared/mutant.rs"]
 mod mutant;
 #[path = "../shared/random.rs"]
@@ -23,6 +26,8 @@ use random::Random;
 
 /// Copies of a run that says nothing else: what `make test` affords.
 const COUNT: u64 = 100;
+/// Copies for each generated module that is compared.
+const COPIES_PER_MODULE: u64 = 25;
 /// Programs that between them use most of the host functions and opcodes.
 const SOURCES: [&str; 10] = [
     "tasks/hello_task.c",
@@ -88,7 +93,29 @@ fn main() -> ExitCode {
     );
     // A run of some length must have reached both sides of the verifier, or it shows nothing.
     let reached = count < COUNT || (exited + trapped + stopped > count / 10 && refused > count / 10);
-    if failures.is_empty() && reached { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let same = compare(first, count.div_ceil(COPIES_PER_MODULE));
+    if failures.is_empty() && reached && same { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Whether `count` generated modules do the same on both machines.
+fn compare(first: u64, count: u64) -> bool {
+    let (mut returned, mut trapped, mut differences) = (0, 0, 0);
+    for number in first..first.saturating_add(count) {
+        match differential::compare(number) {
+            Ok((ends, traps)) => {
+                returned += ends;
+                trapped += traps;
+            }
+            Err(difference) => {
+                eprintln!("{difference}");
+                differences += 1;
+            }
+        }
+    }
+    println!(
+        "attack: {count} generated modules on two machines: {returned} programs returned, {trapped} trapped, {differences} modules differ"
+    );
+    differences == 0 && returned + trapped > 0
 }
 
 fn root() -> &'static Path {

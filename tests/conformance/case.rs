@@ -42,6 +42,8 @@ pub struct Case {
     pub level: &'static str,
     /// With debug information.
     pub debug: bool,
+    /// Hold the modules that come of other forms of the IR to this one's.
+    pub forms: bool,
 }
 
 impl Case {

@@ -20,6 +20,47 @@ pub struct Tools {
     pub other_clangs: Vec<(PathBuf, String)>,
 }
 
+/// What a case's files are given to the translator as. The same module must come of all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Bitcode.
+    Bitcode,
+    /// Text.
+    Text,
+    /// One file as text, the next as bitcode.
+    Mixed,
+    /// Bitcode for `riscv32-unknown-elf` in place of `riscv32-esp-elf`.
+    OtherTriple,
+}
+
+impl Form {
+    /// All of them.
+    pub const ALL: [Form; 4] = [Form::Bitcode, Form::Text, Form::Mixed, Form::OtherTriple];
+
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Form::Bitcode => "bitcode",
+            Form::Text => "text",
+            Form::Mixed => "text and bitcode",
+            Form::OtherTriple => "bitcode for riscv32-unknown-elf",
+        }
+    }
+
+    fn is_bitcode(self, index: usize) -> bool {
+        match self {
+            Form::Bitcode | Form::OtherTriple => true,
+            Form::Text => false,
+            Form::Mixed => index % 2 == 1,
+        }
+    }
+
+    /// Keeps the files of both triples apart.
+    fn mark(self) -> &'static str {
+        if self == Form::OtherTriple { "-unknown" } else { "" }
+    }
+}
+
 impl Tools {
     /// Looks for them.
     pub fn find() -> Result<Self, String> {
@@ -40,8 +81,8 @@ impl Tools {
         Ok(Self { kernel_include: kernel_include()?, clang, other_clangs })
     }
 
-    /// Compiles every file of a case to IR in its folder, as text or as bitcode.
-    pub fn to_ir(&self, case: &Case, folder: &Path, bitcode: bool) -> Result<Vec<PathBuf>, String> {
+    /// Compiles every file of a case to IR in its folder.
+    pub fn to_ir(&self, case: &Case, folder: &Path, form: Form) -> Result<Vec<PathBuf>, String> {
         if let Some((command, output)) = &case.program.generator
             && !output.is_file()
         {
@@ -50,13 +91,17 @@ impl Tools {
         let mut outputs = Vec::new();
         for (index, source) in case.program.sources.iter().enumerate() {
             let name = source.path.file_stem().unwrap_or_default().to_string_lossy();
-            let output = folder.join(format!("{index:02}-{name}.{}", if bitcode { "bc" } else { "ll" }));
+            let bitcode = form.is_bitcode(index);
+            let output = folder.join(format!("{index:02}-{name}{}.{}", form.mark(), if bitcode { "bc" } else { "ll" }));
             let mut command = Command::new(root().join("fixtures/compile"));
             command.arg(&source.path).arg(&output);
             command.env("CLANG", &case.compiler.0).env("KERNEL_INCLUDE", &self.kernel_include);
             // The sources of others have their own opinion about warnings.
             command.args(["-w", "-I", "fixtures/corpus/include", &format!("-{}", case.level)]);
             command.arg(if case.debug { "-g" } else { "-g0" });
+            if form == Form::OtherTriple {
+                command.arg("--target=riscv32-unknown-elf");
+            }
             succeed(command.args(&source.options))?;
             outputs.push(output);
         }

@@ -42,25 +42,29 @@ pub fn cases(options: &Options, tools: &Tools) -> Vec<Case> {
     let mut cases = Vec::new();
     if !options.files.is_empty() {
         for program in options.files.iter().map(|file| Arc::new(named_file(file))) {
-            let case = |level| Case { program: program.clone(), compiler: tools.clang.clone(), level, debug: false };
+            let case = |level| Case {
+                program: program.clone(),
+                compiler: tools.clang.clone(),
+                level,
+                debug: false,
+                forms: false,
+            };
             cases.extend(LEVELS.map(case));
         }
         return cases;
     }
     for program in fixtures().chain(language()) {
         let program = Arc::new(program);
-        for level in LEVELS {
-            for debug in [false, true] {
-                // Debug information changes little: one level shows it in the short run.
-                if options.all || !debug || level == "Os" {
-                    cases.push(Case { program: program.clone(), compiler: tools.clang.clone(), level, debug });
-                }
-            }
-        }
-        if options.all {
-            for compiler in &tools.other_clangs {
-                for level in ["O0", "Os", "O2"] {
-                    cases.push(Case { program: program.clone(), compiler: compiler.clone(), level, debug: true });
+        let others = if options.all { tools.other_clangs.as_slice() } else { &[] };
+        for compiler in [&tools.clang].into_iter().chain(others) {
+            for level in LEVELS {
+                for debug in [false, true] {
+                    // Debug information changes little: one level shows it, and the forms of IR, in the short run.
+                    if options.all || !debug || level == "Os" {
+                        let forms = options.all || debug;
+                        let (program, compiler) = (program.clone(), compiler.clone());
+                        cases.push(Case { program, compiler, level, debug, forms });
+                    }
                 }
             }
         }
@@ -73,6 +77,7 @@ pub fn cases(options: &Options, tools: &Tools) -> Vec<Case> {
             compiler: tools.clang.clone(),
             level,
             debug: false,
+            forms: options.all && *level == "Os",
         }));
     }
     for program in kernels::programs() {
@@ -83,6 +88,7 @@ pub fn cases(options: &Options, tools: &Tools) -> Vec<Case> {
             compiler: tools.clang.clone(),
             level,
             debug: false,
+            forms: false,
         }));
     }
     cases

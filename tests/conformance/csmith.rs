@@ -25,6 +25,11 @@ const SIZES: [&str; 12] = [
     "8",
 ];
 
+/// Programs of `make conformance`, of which [`COMPARED`] must be compared: about one in ten runs for too long.
+pub const PROGRAMS: u32 = 1_200;
+/// How many random programs `make conformance` must compare.
+pub const COMPARED: usize = 1_000;
+
 /// Natively: half of all programs take less than 10,000 instructions, some never end.
 const NATIVE_LIMIT: u64 = 20_000_000;
 
@@ -82,5 +87,6 @@ fn case(seed: u32, program: &Path, path: &Path, include: &Path, tools: &Tools) -
         compiler: tools.clang.clone(),
         level: levels[seed as usize / 2 % levels.len()],
         debug: false,
+        forms: false,
     }
 }

@@ -59,7 +59,7 @@ pub fn programs() -> Vec<Program> {
 
 /// Runs the kernels that `options` ask for; the table, and the same as JSON.
 pub fn measure(options: &Options, tools: &Tools, native: &crate::native::Toolchain) -> Result<(String, Value), String> {
-    let case = |program| Case { program: Arc::new(program), compiler: tools.clang.clone(), level: LEVEL, debug: false };
+    let case = |program| Case { program: Arc::new(program), compiler: tools.clang.clone(), level: LEVEL, debug: false, forms: false };
     let mut cases: Vec<Case> = programs().into_iter().map(case).collect();
     cases.retain(|case| options.wants(&case.name()));
     let outcomes = run::all(&cases, options, tools, native);

@@ -65,6 +65,10 @@ fn conform(options: &Options) -> Result<bool, String> {
     if let Some(file) = &options.json {
         std::fs::write(file, report.json_lines()).map_err(|error| format!("{}: {error}", file.display()))?;
     }
+    let compared = report.compared("random");
+    if options.is_whole() && compared < csmith::COMPARED {
+        return Err(format!("only {compared} random programs were compared; raise csmith::PROGRAMS"));
+    }
     Ok(report.passed())
 }
 

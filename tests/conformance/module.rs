@@ -18,6 +18,15 @@ pub struct Built {
     pub time: Duration,
     /// Bytes of its code section.
     pub code: u64,
+    /// The text of this IR was refused with the advice to pass bitcode.
+    pub text_refused: bool,
+}
+
+impl Built {
+    /// The module.
+    pub fn bytes(&self) -> Result<Vec<u8>, String> {
+        std::fs::read(&self.path).map_err(|error| format!("{}: {error}", self.path.display()))
+    }
 }
 
 /// The translator's answer where it makes no module.
@@ -27,6 +36,15 @@ pub struct Refusal {
     pub errors: Vec<(String, String)>,
     /// The first error with its place.
     pub first: String,
+    /// What to do about the first.
+    help: String,
+}
+
+impl Refusal {
+    /// Whether it is about the syntax of text, and says what to pass instead.
+    pub fn advises_bitcode(&self) -> bool {
+        self.errors.iter().all(|(code, _)| code == "espb::ir::syntax") && self.help.contains(".bc")
+    }
 }
 
 /// What a run left.
@@ -44,9 +62,9 @@ pub struct ModuleRun {
     pub complaints: Vec<String>,
 }
 
-/// Translates a case's IR.
-pub fn build(case: &Case, ir: &[PathBuf], folder: &Path) -> Result<Built, Refusal> {
-    let path = folder.join("program.espb");
+/// Translates a case's IR to a module of this name.
+pub fn build(case: &Case, ir: &[PathBuf], folder: &Path, name: &str) -> Result<Built, Refusal> {
+    let path = folder.join(name).with_extension("espb");
     // A module that an earlier run left must not be taken for this one's.
     let _ = std::fs::remove_file(&path);
     let start = Instant::now();
@@ -63,7 +81,7 @@ pub fn build(case: &Case, ir: &[PathBuf], folder: &Path) -> Result<Built, Refusa
         object["sections"].as_array()?.iter().find(|section| section["name"] == "code")?["bytes"].as_u64()
     });
     match code {
-        Some(code) => Ok(Built { path, time, code }),
+        Some(code) => Ok(Built { path, time, code, text_refused: false }),
         None => Err(sections.refusal()),
     }
 }
@@ -130,9 +148,10 @@ impl Output {
 
     fn refusal(&self) -> Refusal {
         let errors = self.errors().map(|error| (text(&error["code"]), text(&error["message"]))).collect();
+        let help = self.errors().next().map_or_else(String::new, |error| text(&error["help"]));
         let first =
             self.complaints().into_iter().next().unwrap_or_else(|| format!("exit code {} without a reason", self.code));
-        Refusal { errors, first }
+        Refusal { errors, first, help }
     }
 }
 

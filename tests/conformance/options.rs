@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use crate::csmith::PROGRAMS;
+
 /// What to run.
 pub struct Options {
     /// Everything, not only the part that belongs to `make test`.
@@ -64,10 +66,15 @@ impl Options {
         options.random = match random {
             Some(random) => random,
             None if !options.files.is_empty() => 0,
-            None if options.all || options.scale => 1000,
+            None if options.all || options.scale => PROGRAMS,
             None => options.random,
         };
         Ok(options)
+    }
+
+    /// Whether this is the whole test, as `make conformance` runs it.
+    pub fn is_whole(&self) -> bool {
+        self.all && self.filters.is_empty() && self.random >= PROGRAMS && !self.native_only
     }
 
     /// Whether a case of this name was asked for.

@@ -31,6 +31,12 @@ impl<'a> Report<'a> {
         !self.rows.iter().any(|(_, outcome)| self.failed(outcome))
     }
 
+    /// How many cases of a group gave the same on both sides.
+    pub fn compared(&self, group: &str) -> usize {
+        let same = |row: &&(&Case, Outcome)| row.0.program.group == group && matches!(row.1, Outcome::Same(..));
+        self.rows.iter().filter(same).count()
+    }
+
     /// The table; random programs that agree only count.
     pub fn text(&self) -> String {
         let mut text = format!(
@@ -69,6 +75,17 @@ impl<'a> Report<'a> {
             .map(|(word, n)| format!("{n} {word}"))
             .collect();
         let mut text = format!("\n{} cases: {}\n", self.rows.len(), counts.join(", "));
+        text += &format!("random programs compared: {}\n", self.compared("random"));
+        let forms =
+            self.rows.iter().filter(|(case, outcome)| case.forms && matches!(outcome, Outcome::Same(..))).count();
+        text += &format!("cases of which text, bitcode and both triples gave the same module: {forms}");
+        let refused =
+            |(_, outcome): &&(&Case, Outcome)| matches!(outcome, Outcome::Same(_, built, _) if built.text_refused);
+        let refused: Vec<String> = self.rows.iter().filter(refused).map(|(case, _)| case.name()).collect();
+        if !refused.is_empty() {
+            text += &format!("; of these text was refused with the advice to pass bitcode: {}", refused.join(", "));
+        }
+        text.push('\n');
         if let Some(mean) = geometric_mean(self.at_os().map(|(code, native)| code / native)) {
             text += &format!("code section against native .text at -Os, geometric mean: {mean:.3}\n");
         }

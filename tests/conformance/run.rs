@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use crate::case::Case;
-use crate::compile::Tools;
+use crate::compile::{Form, Tools};
 use crate::module::{self, Built, ModuleRun, Refusal};
 use crate::native::{NativeEnd, NativeRun, Toolchain};
 use crate::options::Options;
@@ -64,13 +64,11 @@ fn one(case: &Case, options: &Options, tools: &Tools, native: &Toolchain) -> Out
 fn judge(case: &Case, options: &Options, tools: &Tools, native: &Toolchain) -> Result<Outcome, String> {
     let folder = case.folder();
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    // LLVM 22 cannot read all text of older versions, but all of their bitcode. The translator gets bitcode at one level.
+    // LLVM 22 cannot read all text of older versions, but all of their bitcode.
     let older = case.compiler != tools.clang;
-    let mut ir = tools.to_ir(case, &folder, older)?;
+    let form = if older { Form::Bitcode } else { Form::Text };
+    let ir = tools.to_ir(case, &folder, form)?;
     let expected = native.run(tools, case, &ir, &folder)?;
-    if older && case.level != "Os" {
-        ir = tools.to_ir(case, &folder, false)?;
-    }
     let status = match &expected.end {
         NativeEnd::Exited(status) => *status,
         NativeEnd::TooLong => return Ok(Outcome::TooLong),
@@ -79,10 +77,26 @@ fn judge(case: &Case, options: &Options, tools: &Tools, native: &Toolchain) -> R
     if options.native_only {
         return Ok(Outcome::NativeOnly(expected));
     }
-    let built = match module::build(case, &ir, &folder) {
+    let mut built = match module::build(case, &ir, &folder, "program") {
         Ok(built) => built,
         Err(refusal) => return Ok(Outcome::Refused(refusal)),
     };
+    if case.forms {
+        for other in Form::ALL.into_iter().filter(|other| *other != form) {
+            if other == Form::Mixed && ir.len() < 2 {
+                continue;
+            }
+            let files = tools.to_ir(case, &folder, other)?;
+            match module::build(case, &files, &folder, "other") {
+                Ok(same) if same.bytes()? == built.bytes()? => {}
+                Ok(_) => return Ok(Outcome::Differs(format!("{} gives another module", other.name()))),
+                Err(refusal) if older && other != Form::OtherTriple && refusal.advises_bitcode() => {
+                    built.text_refused = true;
+                }
+                Err(refusal) => return Ok(Outcome::Refused(refusal)),
+            }
+        }
+    }
     let actual = module::run_module(&built);
     let difference = first_difference(&expected.stdout, &actual.stdout).or_else(|| {
         (actual.exit != i32::from(status)).then(|| format!("exit code {status} natively, {} as a module", actual.exit))

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::case::Case;
-use crate::compile::{Tools, succeed};
+use crate::compile::{Form, Tools};
 use crate::root;
 
 /// How many programs are linked.
@@ -42,12 +42,12 @@ pub fn table(cases: &[Case], tools: &Tools) -> Result<String, String> {
     Ok(text)
 }
 
-/// A random program under a name of its own, as IR text. It has no bit-fields: very wide ones are refused.
+/// A random program under a name of its own, as IR text.
 fn one(case: &Case, index: usize, folder: &Path, tools: &Tools) -> Result<PathBuf, String> {
     let mut program = (*case.program).clone();
     let path = folder.join(format!("{index}.c"));
     if let Some((command, output)) = &mut program.generator {
-        command.extend(["--no-bitfields".into(), "--output".into(), path.display().to_string()]);
+        command.extend(["--output".into(), path.display().to_string()]);
         output.clone_from(&path);
     }
     for source in &mut program.sources {
@@ -80,7 +80,7 @@ fn driver(count: usize, folder: &Path, tools: &Tools, cases: &[Case]) -> Result<
 fn compile(program: crate::case::Program, folder: &Path, case: &Case, tools: &Tools) -> Result<PathBuf, String> {
     fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let case = Case { program: program.into(), level: "Os", ..case.clone() };
-    tools.to_ir(&case, folder, false)?.pop().ok_or_else(|| String::from("a program without a file"))
+    tools.to_ir(&case, folder, Form::Text)?.pop().ok_or_else(|| String::from("a program without a file"))
 }
 
 /// Instructions in IR text: one stands on a line of its own, indented by two.
@@ -92,12 +92,9 @@ fn count_instructions(ir: &Path) -> Result<usize, String> {
 
 /// Wall time, and the most memory in KB that one of the translator's processes held.
 fn build(inputs: &[PathBuf], driver: &Path, folder: &Path) -> Result<(Duration, u64), String> {
-    // LLVM's linker looks at all it has linked before with each further file; that is not what is measured here.
-    let linked = folder.join("all.bc");
-    succeed(Command::new("llvm-link-22").args(inputs).arg(driver).arg("-o").arg(&linked))?;
     let start = Instant::now();
     let mut command = Command::new(env!("CARGO_BIN_EXE_espb"));
-    command.arg("build").arg(&linked).arg("-o").arg(folder.join("all.espb")).current_dir(root());
+    command.arg("build").args(inputs).arg(driver).arg("-o").arg(folder.join("all.espb")).current_dir(root());
     let mut child = command.stderr(Stdio::inherit()).spawn().map_err(|error| format!("espb: {error}"))?;
     let mut memory = 0;
     loop {

@@ -177,6 +177,11 @@ fn language() {
 }
 
 #[test]
+fn freertos() {
+    check_group("freertos");
+}
+
+#[test]
 fn esp_idf() {
     check_group("esp-idf");
 }

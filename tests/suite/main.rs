@@ -10,6 +10,7 @@ mod gpio;
 mod headers;
 mod hostile;
 mod inference;
+mod isolation;
 mod linking;
 mod man;
 #[path = "../shared/mutant.rs"]
@@ -18,4 +19,5 @@ mod program;
 mod project;
 #[path = "../shared/random.rs"]
 mod random;
+mod registered;
 mod run;

@@ -121,16 +121,28 @@ pub fn while_idle<R>(body: impl FnOnce() -> R) -> R {
 
 /// Lets `body` send text that stands together.
 pub fn transaction<R>(body: impl FnOnce(&mut Output) -> R) -> R {
-    while_idle(|| body(&mut Output(())))
+    while_idle(|| body(&mut Output { sent: 0 }))
 }
 
+/// Bytes of a text that stand together at any rate. Behind them others that wait have their turn, the link first of all.
+const TURN: usize = 512;
+
 /// The console while it is one's own.
-pub struct Output(());
+pub struct Output {
+    sent: usize,
+}
 
 impl Output {
     /// Sends text; zero bytes, which would look like frames, are left out.
     pub fn text(&mut self, text: &[u8]) {
         text.split(|&byte| byte == 0).for_each(send);
+        self.sent += text.len();
+        if self.sent >= TURN {
+            self.sent = 0;
+            if let Some(mutex) = critical_section::with(|cs| *SENDING.borrow_ref(cs)) {
+                mutex.offer();
+            }
+        }
     }
 }
 

@@ -1,15 +1,19 @@
-//! Module slots and their record in flash: found in the partition table, mapped into the data bus and read in place,
-//! erased and programmed through the mask ROM. Decides nothing: that is espb-slots'.
+//! Module slots, their record, and the partition for non-volatile storage: found in the partition table, mapped into the data bus and read in place,
+//! erased and programmed through the mask ROM. Decides nothing: that is
+//! espb-slots' and esp-nvs'.
 
 use core::fmt;
 
+use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash};
+use esp_nvs::platform::Crc;
 use espb_slots::{Area, MAX_SLOTS, PARTITION_TYPE, RECORD_SUBTYPE, SECTOR, SLOT_SUBTYPE, Storage, record};
 
 /// Unit of the flash MMU in bytes.
 const PAGE: u32 = 0x1_0000;
 /// First address of the data bus window (128 pages). The image occupies its start.
 const DATA_BUS: u32 = 0x3C00_0000;
-/// Pages of the window that this file takes: one for the partition table, then slots and record.
+/// Pages of the window that this file takes: for non-volatile storage, for the partition table, then slots and record.
+const NVS_PAGE: u32 = 78;
 const TABLE_PAGE: u32 = 79;
 const FIRST_PAGE: u32 = 80;
 const LAST_PAGE: u32 = 127;
@@ -26,7 +30,7 @@ const PROGRAM_WORDS: usize = 64;
 /// Why flash could not be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlashError {
-    /// The place is outside of slots and record.
+    /// The place is outside of the partition.
     Range,
     /// The flash refused: the mask ROM's code.
     Rom(i32),
@@ -35,7 +39,7 @@ pub enum FlashError {
 impl fmt::Display for FlashError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Range => f.write_str("the place to write is outside of the module slots"),
+            Self::Range => f.write_str("the place to write is outside of the partition"),
             Self::Rom(code) => write!(f, "the flash could not be written (code {code}); is it write-protected?"),
         }
     }
@@ -56,6 +60,49 @@ impl Mapped {
         unsafe { core::slice::from_raw_parts(self.address as *const u8, self.size as usize) }
     }
 
+    /// The place of an operation on `length` bytes: in flash, and in the window.
+    fn place(&self, offset: u32, length: usize) -> Result<(u32, u32), FlashError> {
+        if self.holds(offset, length) {
+            Ok((self.flash + offset, self.address + offset))
+        } else {
+            Err(FlashError::Range)
+        }
+    }
+
+    /// Sets the sector at `offset` to 0xFF.
+    fn erase(&self, offset: u32) -> Result<(), FlashError> {
+        let (flash, address) = self.place(offset, SECTOR as usize)?;
+        // SAFETY: the sector is within a partition of ours.
+        change(|| unsafe { erase_without_cache(flash, address) })
+    }
+
+    /// Clears bits from `offset`, a multiple of 4, on. Of the last piece the length need not be one.
+    fn program(&self, offset: u32, bytes: &[u8]) -> Result<(), FlashError> {
+        self.place(offset, bytes.len().next_multiple_of(4))?;
+        let mut at = offset;
+        while at < offset + bytes.len() as u32 {
+            let (flash, address) = self.place(at, 4)?;
+            let rest = bytes.get((at - offset) as usize..).unwrap_or_default();
+            // A program command does not cross a boundary of 256 bytes.
+            let room = 4 * PROGRAM_WORDS - flash as usize % (4 * PROGRAM_WORDS);
+            let piece = rest.get(..room).unwrap_or(rest);
+            // The ROM takes whole, aligned words from RAM; bits that are set change nothing.
+            let mut words = [u32::MAX; PROGRAM_WORDS];
+            for (word, chunk) in words.iter_mut().zip(piece.chunks(4)) {
+                let mut padded = [0xff; 4];
+                for (place, byte) in padded.iter_mut().zip(chunk) {
+                    *place = *byte;
+                }
+                *word = u32::from_le_bytes(padded);
+            }
+            let length = piece.len().next_multiple_of(4) as u32;
+            // SAFETY: the words are within a partition of ours, and `words` holds them.
+            change(|| unsafe { write_without_cache(flash, address, &words, length) })?;
+            at += piece.len() as u32;
+        }
+        Ok(())
+    }
+
     /// Whether `length` bytes at `offset` lie within.
     fn holds(&self, offset: u32, length: usize) -> bool {
         u32::try_from(length).ok().and_then(|length| offset.checked_add(length)).is_some_and(|end| end <= self.size)
@@ -73,7 +120,7 @@ impl DeviceFlash {
     pub fn open() -> Self {
         let mut page = FIRST_PAGE;
         let mut found = |subtype: u8| {
-            let (flash, size) = find(subtype)?;
+            let (flash, size) = find(PARTITION_TYPE, subtype)?;
             let first = flash / PAGE * PAGE;
             let pages = flash.checked_add(size)?.checked_sub(first)?.div_ceil(PAGE);
             if page + pages > LAST_PAGE + 1 {
@@ -97,12 +144,6 @@ impl DeviceFlash {
             Area::Record => self.record,
         }
     }
-
-    /// The place of an operation on `length` bytes: in flash, and in the window.
-    fn place(&self, area: Area, offset: u32, length: usize) -> Result<(u32, u32), FlashError> {
-        let mapped = self.area(area).filter(|mapped| mapped.holds(offset, length)).ok_or(FlashError::Range)?;
-        Ok((mapped.flash + offset, mapped.address + offset))
-    }
 }
 
 impl Storage for DeviceFlash {
@@ -122,47 +163,92 @@ impl Storage for DeviceFlash {
     }
 
     fn erase(&mut self, area: Area, offset: u32) -> Result<(), FlashError> {
-        let (flash, address) = self.place(area, offset, SECTOR as usize)?;
-        // SAFETY: the sector is within a partition of ours.
-        change(|| unsafe { erase_without_cache(flash, address) })
+        self.area(area).ok_or(FlashError::Range)?.erase(offset)
     }
 
     fn program(&mut self, area: Area, offset: u32, bytes: &[u8]) -> Result<(), FlashError> {
-        self.place(area, offset, bytes.len().next_multiple_of(4))?;
-        let mut at = offset;
-        while at < offset + bytes.len() as u32 {
-            let (flash, address) = self.place(area, at, 4)?;
-            let rest = bytes.get((at - offset) as usize..).unwrap_or_default();
-            // A program command does not cross a boundary of 256 bytes.
-            let room = 4 * PROGRAM_WORDS - flash as usize % (4 * PROGRAM_WORDS);
-            let piece = rest.get(..room).unwrap_or(rest);
-            // The ROM takes whole, aligned words from RAM; bits that are set change nothing.
-            let mut words = [u32::MAX; PROGRAM_WORDS];
-            for (word, chunk) in words.iter_mut().zip(piece.chunks(4)) {
-                let mut padded = [0xff; 4];
-                for (place, byte) in padded.iter_mut().zip(chunk) {
-                    *place = *byte;
-                }
-                *word = u32::from_le_bytes(padded);
-            }
-            let length = piece.len().next_multiple_of(4) as u32;
-            // SAFETY: the words are within a partition of ours, and `words` holds them.
-            change(|| unsafe { write_without_cache(flash, address, &words, length) })?;
-            at += piece.len() as u32;
-        }
-        Ok(())
+        self.area(area).ok_or(FlashError::Range)?.program(offset, bytes)
     }
 }
 
-/// Offset and size of the partition of our type with this subtype.
-fn find(subtype: u8) -> Option<(u32, u32)> {
+/// The partition for non-volatile storage.
+pub struct NvsPartition(Mapped);
+
+/// Type and subtype of ESP-IDF's partition for non-volatile storage.
+const NVS_TYPE: (u8, u8) = (0x01, 0x02);
+
+impl NvsPartition {
+    /// Finds and maps it. Flash has been opened before.
+    pub fn open() -> Option<Self> {
+        let (flash, size) = find(NVS_TYPE.0, NVS_TYPE.1)?;
+        let first = flash / PAGE * PAGE;
+        (flash + size <= first + PAGE).then(|| {
+            let address = map(NVS_PAGE, first, 1) + (flash - first);
+            Self(Mapped { flash, address, size })
+        })
+    }
+
+    /// Its size in bytes.
+    pub fn size(&self) -> usize {
+        self.0.size as usize
+    }
+}
+
+impl NorFlashError for FlashError {
+    fn kind(&self) -> NorFlashErrorKind {
+        match self {
+            Self::Range => NorFlashErrorKind::OutOfBounds,
+            Self::Rom(_) => NorFlashErrorKind::Other,
+        }
+    }
+}
+
+impl ErrorType for NvsPartition {
+    type Error = FlashError;
+}
+
+impl ReadNorFlash for NvsPartition {
+    const READ_SIZE: usize = 1;
+
+    fn read(&mut self, offset: u32, into: &mut [u8]) -> Result<(), FlashError> {
+        let bytes = self.0.bytes().get(offset as usize..).and_then(|rest| rest.get(..into.len()));
+        into.copy_from_slice(bytes.ok_or(FlashError::Range)?);
+        Ok(())
+    }
+
+    fn capacity(&self) -> usize {
+        self.size()
+    }
+}
+
+impl NorFlash for NvsPartition {
+    const WRITE_SIZE: usize = 4;
+    const ERASE_SIZE: usize = SECTOR as usize;
+
+    fn erase(&mut self, from: u32, to: u32) -> Result<(), FlashError> {
+        (from..to).step_by(SECTOR as usize).try_for_each(|offset| self.0.erase(offset))
+    }
+
+    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), FlashError> {
+        self.0.program(offset, bytes)
+    }
+}
+
+impl Crc for NvsPartition {
+    fn crc32(init: u32, data: &[u8]) -> u32 {
+        esp_hal::rom::crc::crc32_le(init, data)
+    }
+}
+
+/// Offset and size of the first partition of this type and subtype.
+fn find(kind: u8, subtype: u8) -> Option<(u32, u32)> {
     let page = PARTITION_TABLE / PAGE * PAGE;
     let address = map(TABLE_PAGE, page, 1) + (PARTITION_TABLE - page);
     // SAFETY: `map` made this page readable for ever; entries are bytes.
     let entries = unsafe { core::slice::from_raw_parts(address as *const [u8; 32], PARTITIONS) };
     entries.iter().take_while(|entry| entry.starts_with(&PARTITION_MAGIC)).find_map(|entry| {
-        let [_, _, kind, found, o0, o1, o2, o3, s0, s1, s2, s3, ..] = *entry;
-        (kind == PARTITION_TYPE && found == subtype)
+        let [_, _, of_kind, of_subtype, o0, o1, o2, o3, s0, s1, s2, s3, ..] = *entry;
+        (of_kind == kind && of_subtype == subtype)
             .then_some((u32::from_le_bytes([o0, o1, o2, o3]), u32::from_le_bytes([s0, s1, s2, s3])))
     })
 }

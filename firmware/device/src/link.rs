@@ -34,7 +34,7 @@ use crate::{
 const CHIP: &str = "esp32c3";
 
 /// The task's stack in bytes: two frame buffers, a request, and the verifier or a refusal in words.
-const STACK_BYTES: usize = 16384;
+const STACK_BYTES: usize = 18432;
 
 /// Notification of bytes received and of outcomes.
 const WAKE: u32 = 0;

@@ -16,6 +16,7 @@ mod kernel;
 mod link;
 mod native_call;
 mod panic;
+mod protection;
 mod report;
 mod thunk;
 
@@ -28,13 +29,17 @@ fn main() -> ! {
     counters::start();
     let peripherals = esp_hal::init(esp_hal::Config::default().with_cpu_clock(CpuClock::max()));
     kernel::heap::init();
-    kernel::tick::init(SystemTimer::new(peripherals.SYSTIMER).alarm0);
+    let timer = SystemTimer::new(peripherals.SYSTIMER);
+    kernel::tick::init(timer.alarm0);
+    drivers::alarm::init(timer.alarm1);
     if let Err(error) = console::init(peripherals.UART0, peripherals.GPIO20, peripherals.GPIO21) {
         panic!("the console cannot be set up: {error}");
     }
     drivers::gpio::init();
-    if heartbeat::start().is_err() || link::start().is_err() || instance::deferred::start().is_err() {
+    let started = heartbeat::start().and_then(|()| link::start()).and_then(|()| instance::deferred::start());
+    if started.and_then(|()| host::start()).is_err() {
         panic!("no memory for the firmware's tasks");
     }
+    protection::init();
     kernel::start()
 }

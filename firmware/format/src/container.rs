@@ -239,12 +239,12 @@ impl<'a> Module<'a> {
                 return fail(Reason::Signature, at(SectionKind::Signatures, index));
             }
         }
+        // Names lie one behind another in the order of the records that have them, so that each byte is read once.
+        let mut names = 0;
         for index in 0..self.import_count() {
             let place = at(SectionKind::Imports, index);
             let record: [u8; 8] = self.record(SectionKind::Imports, index).unwrap_or_default();
-            if read_u16(&record, 0).and_then(|offset| self.name_at(offset)).is_none() {
-                return fail(Reason::Name, place);
-            }
+            self.next_name(&mut names, read_u16(&record, 0)).ok_or(FormatError::new(Reason::Name, place as u32))?;
             let Some(import) = self.import(index as u16) else { return fail(Reason::Index, place + 2) };
             for (offset, kind) in
                 [(import.marshal, SectionKind::MarshalMeta), (import.callbacks, SectionKind::CallbackMeta)]
@@ -262,17 +262,31 @@ impl<'a> Module<'a> {
                 }
             }
         }
+        let mut last = None;
         for index in 0..self.elements(SectionKind::Exports) {
             let record: [u8; 4] = self.record(SectionKind::Exports, index).unwrap_or_default();
-            let name = read_u16(&record, 0).and_then(|offset| self.name_at(offset));
-            if name.is_none() {
+            let Some(name) = self.next_name(&mut names, read_u16(&record, 0)) else {
                 return fail(Reason::Name, at(SectionKind::Exports, index));
+            };
+            if last.is_some_and(|last| last >= name) {
+                return fail(Reason::Order, at(SectionKind::Exports, index));
             }
+            last = Some(name);
             if usize::from(read_u16(&record, 2).unwrap_or(NONE)) >= self.function_count() {
                 return fail(Reason::Index, at(SectionKind::Exports, index));
             }
         }
+        if names != self.section(SectionKind::Strings).len() {
+            return fail(Reason::Name, self.section_offset(SectionKind::Strings) as usize + names);
+        }
         self.check_relocations()
+    }
+
+    /// The name at `offset`, which must be the one that starts at `next`; moves `next` behind it.
+    fn next_name(&self, next: &mut usize, offset: Option<u16>) -> Option<&'a str> {
+        let name = self.name_at(offset.filter(|offset| usize::from(*offset) == *next)?)?;
+        *next += name.len() + 1;
+        Some(name)
     }
 
     fn check_limits(&self) -> Result<Limits, FormatError> {

@@ -84,6 +84,8 @@ reasons! {
     Reserved = 23, "a reserved field is not zero";
     /// The template of the thread-local variables does not fit the data or its block.
     ThreadLocal = 24, "the record of thread-local variables is malformed";
+    /// Exports do not ascend by name, so one name may stand for two functions.
+    Order = 25, "the exports are not in the order of their names, each once";
 }
 
 impl FormatError {

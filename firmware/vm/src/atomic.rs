@@ -90,10 +90,16 @@ pub enum BlockAtomic {
     CompareExchange,
 }
 
-/// The same for the functions whose first argument is the object's size in bytes; the others are addresses.
+/// Largest object of any size: nothing else runs while it is copied, so it must be short.
+pub const MAX_BLOCK: u32 = 256;
+
+/// The same for the functions whose first argument is the object's size in bytes, at most [`MAX_BLOCK`]; the others are addresses.
 pub fn perform_block(call: &HostCall<'_>, operation: BlockAtomic) -> Result<u64, Trap> {
     let memory = call.memory();
     let [size, object, second, third] = [0, 1, 2, 3].map(|slot| call.word(slot));
+    if size > MAX_BLOCK {
+        return Err(call.violation(0, size));
+    }
     let mut outcome = Ok(0);
     let body = || match operation {
         BlockAtomic::Load => memory.copy(second, object, size).map(|()| 0),

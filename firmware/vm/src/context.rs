@@ -25,6 +25,8 @@ const ENTRY_HEADER: u32 = 16;
 pub(crate) const NOTHING: u32 = u32::MAX;
 /// Fuel that a context takes in advance, and so how many backward branches and calls pass between two looks at the stop flag.
 const FUEL_SLICE: u32 = 1024;
+/// Bytes that `memmove` and `memset` copy or set for a unit of fuel; what is less is free.
+const BYTES_PER_FUEL: u32 = 256;
 
 /// Where a context's linear stack comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +64,8 @@ pub struct Context<'i> {
     pub(crate) sp: Cell<u32>,
     /// Fuel taken in advance and not used.
     pub(crate) fuel: Cell<u32>,
+    /// Fuel that may still be taken, whatever the instance has; `None` for no limit.
+    budget: Cell<Option<u32>>,
     lifetime: PhantomData<&'i mut [u32]>,
 }
 
@@ -110,6 +114,7 @@ impl<'i> Context<'i> {
             fp: Cell::new(base),
             sp: Cell::new(stack_low + size),
             fuel: Cell::new(0),
+            budget: Cell::new(None),
             lifetime: PhantomData,
         })
     }
@@ -313,16 +318,39 @@ impl<'i> Context<'i> {
         self.stack_low
     }
 
+    /// Limits the fuel that this context may take from now on, beside what the instance has: for a task that others wait for. What
+    /// the context had taken in advance goes back.
+    pub fn set_budget(&self, budget: Option<u32>) {
+        self.instance.return_fuel(self.fuel.replace(0));
+        self.budget.set(budget);
+    }
+
     /// Looks at the stop flag and takes more fuel.
     #[cold]
     pub(crate) fn refill(&self) -> Result<u32, TrapKind> {
-        if self.instance.is_stopped() {
-            return Err(TrapKind::Stopped);
-        }
-        match self.instance.take_fuel(FUEL_SLICE) {
+        match self.take_fuel(FUEL_SLICE)? {
             0 => Err(TrapKind::OutOfFuel),
             taken => Ok(taken),
         }
+    }
+
+    /// Pays for an instruction that touches so many bytes, so that time goes with fuel.
+    pub(crate) fn charge(&self, bytes: u32) -> Result<(), TrapKind> {
+        match bytes / BYTES_PER_FUEL {
+            0 => Ok(()),
+            units if self.take_fuel(units)? == units => Ok(()),
+            _ => Err(TrapKind::OutOfFuel),
+        }
+    }
+
+    /// Takes up to `most` units.
+    fn take_fuel(&self, most: u32) -> Result<u32, TrapKind> {
+        if self.instance.is_stopped() {
+            return Err(TrapKind::Stopped);
+        }
+        let taken = self.instance.take_fuel(self.budget.get().map_or(most, |budget| budget.min(most)));
+        self.budget.set(self.budget.get().map(|budget| budget - taken));
+        Ok(taken)
     }
 
     /// Records how much of its stacks this context has used so far, for [`Instance::stack_peak`] and [`Instance::shadow_peak`].

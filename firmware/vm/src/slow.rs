@@ -75,12 +75,14 @@ pub(crate) fn divide64(opcode: u8, a: u64, b: u64) -> Option<u64> {
 /// memmove.
 #[inline(never)]
 pub(crate) fn memory_move(context: &Context<'_>, at: Cursor) -> Result<(), Failure> {
+    context.charge(at.read::<3>()).map_err(|kind| (kind, 0))?;
     context.instance().memory().copy(at.read::<1>(), at.read::<2>(), at.read::<3>()).map_err(failure)
 }
 
 /// memset.
 #[inline(never)]
 pub(crate) fn memory_set(context: &Context<'_>, at: Cursor) -> Result<(), Failure> {
+    context.charge(at.read::<3>()).map_err(|kind| (kind, 0))?;
     context.instance().memory().fill(at.read::<1>(), at.read::<2>() as u8, at.read::<3>()).map_err(failure)
 }
 

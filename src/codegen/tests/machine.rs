@@ -20,6 +20,9 @@ const ATOMICS: [(&str, Atomic); 10] = [
     ("fetch_nand", Atomic::FetchNand),
 ];
 
+/// Backward branches and calls that a program may make; the longest makes about a tenth.
+const FUEL: u64 = 20_000_000;
+
 #[derive(Default)]
 struct Recorder {
     reported: Mutex<Vec<i64>>,
@@ -74,6 +77,8 @@ pub fn run(bytes: &[u8]) -> (Vec<i64>, Result<u64, Trap>) {
     let host = Recorder::default();
     let instance =
         Instance::new(module, &mut block, thunks, &host).unwrap_or_else(|error| panic!("it does not load: {error}"));
+    // A program that was translated wrongly may not end by itself.
+    instance.set_fuel(Some(FUEL));
     let mut shadow = vec![0; instance.layout().shadow_stack as usize / 4];
     let context = Context::new(&instance, &mut shadow, Stacks::Main, 4).expect("the main stack is free");
     let entry = instance.module().limits().entry.expect("there is an entry");

@@ -1,14 +1,20 @@
 //! What the code generator promises: programs compute what C says, listings are as expected, refusals say where and why.
 
+mod allocation;
 mod calls;
 mod floats;
+mod layout;
 mod listing;
+mod liveness;
 mod lowering;
 mod machine;
+mod moves;
 mod programs;
 mod random;
 mod refusals;
+mod spilling;
 mod tasks;
+mod text;
 mod vectors;
 mod widths;
 

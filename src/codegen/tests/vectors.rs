@@ -293,6 +293,115 @@ fn wide_integers_compute_in_two_parts() {
 }
 
 #[test]
+fn integers_of_any_width_compute_in_parts() {
+    for bits in [129u32, 136, 191, 192, 200, 300] {
+        let ty = format!("i{bits}");
+        let operands = [
+            ("-1", "1"),
+            ("170141183460469231731687303715884105727", "-98765432109876543210987654321098765432"),
+            ("340282366920938463463374607431768211456", "340282366920938463463374607431768211455"),
+            ("-18446744073709551616", "66"),
+        ];
+        let mut program = Program::new();
+        for op in ["add", "sub", "and", "or", "xor"] {
+            program.function(&ty, &ty, &format!("%r = {op} {ty} %a, %b"), &operands);
+        }
+        for op in ["shl", "lshr", "ashr"] {
+            for by in [0, 1, 63, 64, 65, 107, 128] {
+                program.function(&ty, &ty, &format!("%x = xor {ty} %a, %b\n  %r = {op} {ty} %x, {by}"), &operands);
+            }
+            program.function(&ty, &ty, &format!("%s = and {ty} %b, 127\n  %r = {op} {ty} %a, %s"), &operands);
+        }
+        for predicate in ["eq", "ne", "ugt", "uge", "ult", "ule", "sgt", "sge", "slt", "sle"] {
+            program.function("i1", &ty, &format!("%r = icmp {predicate} {ty} %a, %b"), &operands);
+            program.function("i1", &ty, &format!("%r = icmp {predicate} {ty} %a, %a"), &operands);
+        }
+        for name in ["smin", "umax", "uadd.sat", "usub.sat", "sadd.sat", "ssub.sat"] {
+            program.declare(&format!("declare {ty} @llvm.{name}.{ty}({ty}, {ty})"));
+            program.function(&ty, &ty, &format!("%r = call {ty} @llvm.{name}.{ty}({ty} %a, {ty} %b)"), &operands);
+        }
+        for (narrow, extension) in
+            [("i20", "sext"), ("i64", "zext"), ("i100", "sext"), ("i128", "zext"), ("i128", "sext")]
+        {
+            let body = format!(
+                "%x = trunc {ty} %a to {narrow}\n  %y = {extension} {narrow} %x to {ty}\n  %r = xor {ty} %y, %b"
+            );
+            program.function(&ty, &ty, &body, &operands);
+        }
+        // A bit-field: some bits of a number in memory are replaced.
+        let field = format!(
+            "store {ty} %a, ptr @memory\n  %l = load {ty}, ptr @memory\n  %s = and {ty} %b, 1023\n  %t = shl {ty} %s, 107\n  \
+            %m = shl {ty} 1023, 107\n  %n = xor {ty} %m, -1\n  %k = and {ty} %l, %n\n  %r = or {ty} %k, %t"
+        );
+        program.function(&ty, &ty, &field, &operands);
+        program.agrees();
+    }
+}
+
+#[test]
+fn wide_integers_and_floats_convert_exactly() {
+    let integers = [
+        "0",
+        "1",
+        "-1",
+        "9007199254740993",
+        "18446744073709551615",
+        "18446744073709551616",
+        "36893488147419105281",
+        "-36893488147419105281",
+        "85070591730234615865843651857942052864",
+        "170141183460469231731687303715884105727",
+        "-170141183460469231731687303715884105728",
+        "85070591730234620588198515700855341056",
+        "633825300114114700748351602689",
+    ];
+    let integers: Vec<(&str, &str)> = integers.iter().map(|number| (*number, "0")).collect();
+    let mut program = Program::new();
+    for float in ["float", "double"] {
+        for op in ["sitofp", "uitofp"] {
+            program.function(float, "i128", &format!("%r = {op} i128 %a to {float}"), &integers);
+            program.function(
+                float,
+                "i128",
+                &format!("%x = trunc i128 %a to i100\n  %r = {op} i100 %x to {float}"),
+                &integers,
+            );
+        }
+    }
+    // In the range of each conversion; beyond it, those that saturate.
+    let numbers = ["0.0", "0.75", "1.0", "4294967296.0", "1.8446744073709552e19", "3.0e25", "1.5e30", "8.0e37"];
+    let numbers: Vec<(&str, &str)> = numbers.iter().map(|number| (*number, "0.0")).collect();
+    let beyond = [
+        "-0.75",
+        "-1.0",
+        "-1.5e30",
+        "-8.0e37",
+        "-1.7014118346046923e38",
+        "1.7014118346046923e38",
+        "3.4028236692093846e38",
+        "1.0e300",
+        "-1.0e300",
+        "0x7FF0000000000000",
+        "0xFFF0000000000000",
+        "0x7FF8000000000000",
+    ];
+    let beyond: Vec<(&str, &str)> = beyond.iter().map(|number| (*number, "0.0")).collect();
+    for (op, sign) in [("fptosi", "s"), ("fptoui", "u")] {
+        program.function("i128", "double", &format!("%r = {op} double %a to i128"), &numbers);
+        let narrowed =
+            format!("%f = fptrunc double %a to float\n  %x = {op} float %f to i127\n  %r = zext i127 %x to i128");
+        program.function("i128", "double", &narrowed, &numbers);
+        for bits in [65, 100, 128] {
+            program.declare(&format!("declare i{bits} @llvm.fpto{sign}i.sat.i{bits}.f64(double)"));
+            let body = format!("%r = call i{bits} @llvm.fpto{sign}i.sat.i{bits}.f64(double %a)");
+            program.function(&format!("i{bits}"), "double", &body, &[&numbers[..], &beyond[..]].concat());
+        }
+    }
+    program.function("i128", "double", "%n = fneg double %a\n  %r = fptosi double %n to i128", &numbers);
+    program.agrees();
+}
+
+#[test]
 fn the_high_half_of_a_product_is_exact() {
     let operands =
         [("-1", "-1"), ("-9223372036854775808", "3"), ("1311768467463790320", "-81985529216486896"), ("5", "7")];

@@ -2,7 +2,7 @@
 //!
 //! Must never hold: arithmetic.
 
-use super::{Expanded, Expander, LOW_BITS, MAX_BITS, Shape, Unexpandable};
+use super::{Expanded, Expander, LOW_BITS, MAX_BITS, Shape, Unexpandable, wide_parts};
 use crate::ir::instruction::{BinaryOp, CastOp, InstructionKind, Operand};
 use crate::ir::types::{Layout, Type, TypeId};
 
@@ -26,7 +26,7 @@ impl Expander<'_> {
         let ty = self.type_of(operand);
         let count = match self.shape(ty) {
             Shape::Vector { count, .. } => count,
-            Shape::Wide { .. } => 2,
+            Shape::Wide { bits } => bits.div_ceil(LOW_BITS),
             Shape::Scalar => {
                 let bits = self.bits(ty);
                 let integer = self.int(bits.min(LOW_BITS));
@@ -65,8 +65,11 @@ impl Expander<'_> {
                 self.lanes(ty, count, |this, _| this.assemble(element, scalars, position))
             }
             Shape::Wide { bits } => {
-                let (low, high) = (self.int(LOW_BITS), self.int(bits - LOW_BITS));
-                let parts = vec![self.assemble(low, scalars, position)?, self.assemble(high, scalars, position)?];
+                let mut parts = Vec::new();
+                for width in wide_parts(bits) {
+                    let part = self.int(width);
+                    parts.push(self.assemble(part, scalars, position)?);
+                }
                 Ok(self.gather(ty, parts))
             }
             Shape::Scalar => {

@@ -31,9 +31,11 @@ impl Expander<'_> {
     pub(super) fn shape(&self, ty: TypeId) -> Shape {
         match self.types.get(ty) {
             Type::Vector { element, count } => Shape::Vector { element: *element, count: *count },
-            Type::Struct { fields, .. } => match fields.as_slice() {
-                [low, high] => match (self.types.get(*low), self.types.get(*high)) {
-                    (Type::Int(LOW_BITS), Type::Int(rest)) => Shape::Wide { bits: LOW_BITS + rest },
+            Type::Struct { fields, .. } => match fields.split_last() {
+                Some((last, full)) if !full.is_empty() => match self.types.get(*last) {
+                    Type::Int(rest) if full.iter().all(|part| *self.types.get(*part) == Type::Int(LOW_BITS)) => {
+                        Shape::Wide { bits: LOW_BITS * full.len() as u32 + rest }
+                    }
                     _ => Shape::Scalar,
                 },
                 _ => Shape::Scalar,
@@ -96,7 +98,7 @@ impl Expander<'_> {
         Operand::Constant(Constant { ty, kind })
     }
 
-    /// The parts of a wide integer.
+    /// The parts of a wide integer that has two.
     pub(super) fn halves(&mut self, operand: &Operand) -> (Operand, Operand) {
         (self.part(operand, 0), self.part(operand, 1))
     }

@@ -69,7 +69,8 @@ impl Expander<'_> {
         self.select(&unordered, &other, &value)
     }
 
-    fn float_compare(&mut self, predicate: FloatPredicate, a: &Operand, b: &Operand) -> Operand {
+    /// A comparison of floating point.
+    pub(super) fn float_compare(&mut self, predicate: FloatPredicate, a: &Operand, b: &Operand) -> Operand {
         let ty = self.int(1);
         self.emit(ty, InstructionKind::FloatCompare { predicate, lhs: a.clone(), rhs: b.clone() })
     }

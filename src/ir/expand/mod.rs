@@ -1,6 +1,6 @@
 //! Operations on vectors and on integers wider than 64 bits, written with scalars.
 //!
-//! Values of these types stay whole: a vector is an aggregate of its elements, a wide integer the struct of its low 64 bits and the rest.
+//! Values of these types stay whole: a vector is an aggregate of its elements, a wide integer the struct of its parts of 64 bits and the rest.
 //! Moving such a value (phi, select, load, store, argument) needs nothing; what computes with it is expanded here, part by part.
 //! Must never hold: LLVM, or anything of the target machine beyond "a scalar has at most 64 bits".
 
@@ -11,6 +11,7 @@ mod intrinsic;
 mod narrow;
 mod vector;
 mod wide;
+mod wide_float;
 mod wide_intrinsic;
 
 use super::debug::DebugLocation;
@@ -27,21 +28,19 @@ pub(super) struct Unexpandable {
     pub help: &'static str,
 }
 
-/// An instruction that moves elements of vectors.
+/// An instruction that moves an element of a vector.
 pub(super) enum Rearrangement {
     /// The element at `index`; past the end, any.
-    Extract { vector: Operand, index: Operand },
+    Extract { vector: Operand, index: u32 },
     /// The vector with the element at `index` replaced; past the end, none.
-    Insert { vector: Operand, element: Operand, index: Operand },
-    /// Elements of `first` followed by `second`, by their indices; `None` for any.
-    Shuffle { first: Operand, second: Operand, indices: Vec<Option<u32>> },
+    Insert { vector: Operand, element: Operand, index: u32 },
 }
 
 pub(super) type Expanded<T> = Result<T, Unexpandable>;
 
-/// Most bits of a wide integer.
-pub(super) const MAX_BITS: u32 = 128;
-/// Bits of a wide integer's first part.
+/// Most bits of a wide integer. Clang makes those beyond 128 for bit-fields that follow each other without a gap.
+pub(super) const MAX_BITS: u32 = 4096;
+/// Bits of a wide integer's parts but the last.
 const LOW_BITS: u32 = 64;
 
 /// How a type is computed with.
@@ -51,7 +50,7 @@ enum Shape {
     Scalar,
     /// Element by element.
     Vector { element: TypeId, count: u32 },
-    /// In two parts; the width of the whole.
+    /// In parts; the width of the whole.
     Wide { bits: u32 },
 }
 
@@ -67,10 +66,16 @@ pub(super) struct Expander<'a> {
     pub location: Option<DebugLocation>,
 }
 
-/// The type of an integer of 65 to 128 bits. `layout` is that of the integer.
+/// Widths of the parts of an integer.
+fn wide_parts(bits: u32) -> Vec<u32> {
+    (0..bits).step_by(LOW_BITS as usize).map(|start| (bits - start).min(LOW_BITS)).collect()
+}
+
+/// The type of an integer of more than 64 bits. `layout` is that of the integer.
 pub(super) fn wide_type(types: &mut TypeTable, bits: u32, layout: Layout) -> TypeId {
-    let fields = vec![build::int_type(types, LOW_BITS), build::int_type(types, bits - LOW_BITS)];
-    types.intern(Type::Struct { fields, offsets: vec![0, LOW_BITS / 8] }, layout)
+    let fields: Vec<TypeId> = wide_parts(bits).into_iter().map(|width| build::int_type(types, width)).collect();
+    let offsets = (0..).step_by(LOW_BITS as usize / 8).take(fields.len()).collect();
+    types.intern(Type::Struct { fields, offsets }, layout)
 }
 
 impl Expander<'_> {
@@ -177,11 +182,17 @@ impl Expander<'_> {
         let mut refused = Ok(());
         kind.for_each_operand(|operand| {
             if self.shape(self.type_of(operand)) != Shape::Scalar {
-                refused = Err(Unexpandable {
-                    what: "an address, an atomic access or a jump by a vector or an integer of more than 64 bits"
-                        .to_owned(),
-                    help: "do it with each element, or with an integer of at most 64 bits",
-                });
+                let atomic =
+                    matches!(kind, InstructionKind::AtomicRmw { .. } | InstructionKind::CompareExchange { .. });
+                let (what, help) = if atomic {
+                    ("an atomic operation on more than 64 bits", "guard the value with a mutex")
+                } else {
+                    (
+                        "an address or a jump by a vector or an integer of more than 64 bits",
+                        "do it with each element, or with an integer of at most 64 bits",
+                    )
+                };
+                refused = Err(Unexpandable { what: what.to_owned(), help });
             }
         });
         refused

@@ -2,7 +2,7 @@
 //!
 //! Must never hold: what the code generator does at every width by itself.
 
-use super::{Expanded, Expander, LOW_BITS, wide_type};
+use super::{Expanded, Expander, LOW_BITS, Shape, wide, wide_type};
 use crate::ir::instruction::{BinaryOp, Callee, CastOp, InstructionKind, IntPredicate, Operand};
 use crate::ir::types::{Layout, TypeId};
 
@@ -48,6 +48,12 @@ impl Expander<'_> {
             "llvm.fptosi.sat" | "llvm.fptoui.sat" => self.bits(ty),
             _ => self.bits(self.type_of(first)),
         };
+        if let (Shape::Wide { bits }, true, [a]) = (self.shape(ty), name.starts_with("llvm.fpto"), arguments) {
+            if bits > 2 * LOW_BITS {
+                return Err(wide("a saturating conversion", bits));
+            }
+            return self.saturating_wide(ty, bits, name == "llvm.fptosi.sat", a).map(Some);
+        }
         if !matches!(bits, 1 | 33..=63) {
             return Ok(None);
         }

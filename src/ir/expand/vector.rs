@@ -1,11 +1,10 @@
-//! Elements of vectors: taking them out, putting them in, rearranging, reducing.
+//! Elements of vectors: taking them out, putting them in, reducing.
 //!
-//! Must never hold: what is done with one element.
+//! Must never hold: what is done with one element, or shuffles and computed indices, which LLVM's scalarizer has written with these.
 
 use super::{Expanded, Expander, Rearrangement, Unexpandable};
-use crate::ir::constant::{Constant, ConstantKind};
 use crate::ir::function::ValueId;
-use crate::ir::instruction::{BinaryOp, InstructionKind, IntPredicate, Operand};
+use crate::ir::instruction::{BinaryOp, InstructionKind, Operand};
 use crate::ir::types::{Type, TypeId};
 
 impl Expander<'_> {
@@ -16,77 +15,20 @@ impl Expander<'_> {
         }
     }
 
-    fn known(index: &Operand) -> Option<u32> {
-        match index {
-            Operand::Constant(Constant { kind: ConstantKind::Int(value), .. }) => u32::try_from(*value).ok(),
-            Operand::Constant(Constant { kind: ConstantKind::Zero, .. }) => Some(0),
-            _ => None,
-        }
-    }
-
-    /// Whether a computed index is `lane`.
-    fn is_lane(&mut self, index: &Operand, lane: u32) -> Operand {
-        let bits = self.bits(self.type_of(index));
-        let lane = self.number(bits, lane.into());
-        self.compare(IntPredicate::Eq, index, &lane)
-    }
-
     /// Appends the code of a rearrangement.
     pub fn rearrange(&mut self, result: ValueId, rearrangement: Rearrangement) {
         let ty = self.type_of(&Operand::Value(result));
         let value = match rearrangement {
-            Rearrangement::Extract { vector, index } => self.extract_element(&vector, &index),
-            Rearrangement::Insert { vector, element, index } => self.insert_element(ty, &vector, &element, &index),
-            Rearrangement::Shuffle { first, second, indices } => self.shuffle(ty, &first, &second, &indices),
-        };
-        self.define(result, value);
-    }
-
-    fn extract_element(&mut self, vector: &Operand, index: &Operand) -> Operand {
-        let count = self.count(vector);
-        match Self::known(index) {
-            Some(index) => self.part(vector, index.min(count.saturating_sub(1))),
-            None => {
-                let mut value = self.part(vector, 0);
-                for lane in 1..count {
-                    let (condition, part) = (self.is_lane(index, lane), self.part(vector, lane));
-                    value = self.select(&condition, &part, &value);
-                }
-                value
+            Rearrangement::Extract { vector, index } => {
+                let last = self.count(&vector).saturating_sub(1);
+                self.part(&vector, index.min(last))
             }
-        }
-    }
-
-    fn insert_element(&mut self, ty: TypeId, vector: &Operand, element: &Operand, index: &Operand) -> Operand {
-        let count = self.count(vector);
-        match Self::known(index) {
-            Some(index) if index < count => {
-                let (aggregate, element) = (vector.clone(), element.clone());
+            Rearrangement::Insert { vector, index, .. } if index >= self.count(&vector) => vector,
+            Rearrangement::Insert { vector: aggregate, element, index } => {
                 self.emit(ty, InstructionKind::InsertValue { aggregate, element, path: vec![index] })
             }
-            Some(_) => vector.clone(),
-            None => {
-                let mut parts = Vec::new();
-                for lane in 0..count {
-                    let (condition, part) = (self.is_lane(index, lane), self.part(vector, lane));
-                    parts.push(self.select(&condition, element, &part));
-                }
-                self.gather(ty, parts)
-            }
-        }
-    }
-
-    fn shuffle(&mut self, ty: TypeId, first: &Operand, second: &Operand, indices: &[Option<u32>]) -> Operand {
-        let (count, element) = (self.count(first), self.element(ty));
-        let parts = indices
-            .iter()
-            .map(|index| match *index {
-                None => Operand::Constant(Constant { ty: element, kind: ConstantKind::Poison }),
-                Some(index) if index < count => self.part(first, index),
-                Some(index) => self.part(second, index - count),
-            })
-            .collect();
-        self.gather(ty, parts)
+        };
+        self.define(result, value);
     }
 
     /// `llvm.vector.reduce.*`, from the first element to the last.

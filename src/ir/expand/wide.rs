@@ -1,12 +1,14 @@
-//! Arithmetic, comparisons and conversions of integers of 65 to 128 bits, on their low 64 bits and the rest.
+//! Arithmetic, comparisons and conversions of integers of more than 64 bits, part by part.
 //!
-//! Must never hold: division, which LLVM's `expand-ir-insts` has written with the rest, and conversions from and to floating point, which are
-//! refused.
+//! Must never hold: division, which LLVM's `expand-ir-insts` has written with the rest, or conversions from and to floating point (`wide_float`).
 
-use super::{Expanded, Expander, LOW_BITS, Shape, wide};
+use super::{Expanded, Expander, LOW_BITS, Shape, wide, wide_parts};
 use crate::ir::constant::{Constant, ConstantKind};
 use crate::ir::instruction::{BinaryOp, CastOp, InstructionKind, IntPredicate, Operand};
 use crate::ir::types::TypeId;
+
+/// Bits of two full parts. Products, quotients and most intrinsics exist up to here.
+const TWO_PARTS: u32 = 2 * LOW_BITS;
 
 impl Expander<'_> {
     /// `lhs op rhs`, of type `ty` and `bits` bits.
@@ -18,38 +20,69 @@ impl Expander<'_> {
         lhs: &Operand,
         rhs: &Operand,
     ) -> Expanded<Operand> {
-        let rest = bits - LOW_BITS;
-        let (low, high) = match op {
+        let parts = match op {
             BinaryOp::And | BinaryOp::Or | BinaryOp::Xor => {
-                let ((a, b), (c, d)) = (self.halves(lhs), self.halves(rhs));
-                (self.binary(op, &a, &c), self.binary(op, &b, &d))
+                let (a, b) = (self.parts(lhs), self.parts(rhs));
+                a.iter().zip(&b).map(|(a, b)| self.binary(op, a, b)).collect()
             }
-            BinaryOp::Add => {
-                let ((a, b), (c, d)) = (self.halves(lhs), self.halves(rhs));
-                let low = self.binary(BinaryOp::Add, &a, &c);
-                let carry = self.compare(IntPredicate::Ult, &low, &a);
-                let carry = self.resize(&carry, rest, CastOp::ZeroExtend);
-                let high = self.binary(BinaryOp::Add, &b, &d);
-                (low, self.binary(BinaryOp::Add, &high, &carry))
-            }
-            BinaryOp::Sub => {
-                let ((a, b), (c, d)) = (self.halves(lhs), self.halves(rhs));
-                let borrow = self.compare(IntPredicate::Ult, &a, &c);
-                let borrow = self.resize(&borrow, rest, CastOp::ZeroExtend);
-                let high = self.binary(BinaryOp::Sub, &b, &d);
-                (self.binary(BinaryOp::Sub, &a, &c), self.binary(BinaryOp::Sub, &high, &borrow))
-            }
-            BinaryOp::Mul => self.wide_product(rest, lhs, rhs),
+            BinaryOp::Add | BinaryOp::Sub => self.wide_sum(op, lhs, rhs),
             BinaryOp::Shl | BinaryOp::LShr | BinaryOp::AShr => {
                 let by = self.part(rhs, 0);
-                self.wide_shift(rest, op, lhs, &by)?
+                self.wide_shift(bits, op, lhs, &by)?
             }
-            BinaryOp::UDiv | BinaryOp::URem | BinaryOp::SDiv | BinaryOp::SRem => {
+            BinaryOp::Mul if bits <= TWO_PARTS => {
+                let (low, high) = self.wide_product(bits - LOW_BITS, lhs, rhs);
+                vec![low, high]
+            }
+            BinaryOp::UDiv | BinaryOp::URem | BinaryOp::SDiv | BinaryOp::SRem if bits <= TWO_PARTS => {
                 return self.wide_quotient(bits, ty, op, lhs, rhs);
             }
-            _ => return Err(wide("an operation", bits)),
+            BinaryOp::Mul => return Err(wide("a product", bits)),
+            _ => return Err(wide("a division", bits)),
         };
-        Ok(self.gather(ty, vec![low, high]))
+        Ok(self.gather(ty, parts))
+    }
+
+    /// The parts of a wide integer, the lowest first.
+    pub(super) fn parts(&mut self, operand: &Operand) -> Vec<Operand> {
+        let count = self.bits(self.type_of(operand)).div_ceil(LOW_BITS);
+        (0..count).map(|index| self.part(operand, index)).collect()
+    }
+
+    /// The part with the sign.
+    pub(super) fn top(&mut self, operand: &Operand) -> Operand {
+        let count = self.bits(self.type_of(operand)).div_ceil(LOW_BITS);
+        self.part(operand, count - 1)
+    }
+
+    /// Sum or difference: each part takes the carry or borrow of the one below it.
+    fn wide_sum(&mut self, op: BinaryOp, lhs: &Operand, rhs: &Operand) -> Vec<Operand> {
+        let (a, b) = (self.parts(lhs), self.parts(rhs));
+        let mut carry: Option<Operand> = None;
+        let mut parts = Vec::with_capacity(a.len());
+        for (a, b) in a.iter().zip(&b) {
+            let mut part = self.binary(op, a, b);
+            let mut out = if op == BinaryOp::Add {
+                self.compare(IntPredicate::Ult, &part, a)
+            } else {
+                self.compare(IntPredicate::Ult, a, b)
+            };
+            if let Some(carry) = carry {
+                let width = self.bits(self.type_of(&part));
+                let carry = self.resize(&carry, width, CastOp::ZeroExtend);
+                let before = part;
+                part = self.binary(op, &before, &carry);
+                let again = if op == BinaryOp::Add {
+                    self.compare(IntPredicate::Ult, &part, &before)
+                } else {
+                    self.compare(IntPredicate::Ult, &before, &carry)
+                };
+                out = self.binary(BinaryOp::Or, &out, &again);
+            }
+            parts.push(part);
+            carry = Some(out);
+        }
+        parts
     }
 
     /// A division by a power of two or its negative; all others are loops already.
@@ -118,51 +151,70 @@ impl Expander<'_> {
         (low, high)
     }
 
-    /// A shift by `by` (64 bits), which is less than the width. The high part is shifted as 64 bits.
+    /// The parts of a shift by `by` (64 bits), which is less than the width. The last part is shifted as 64 bits.
     pub(super) fn wide_shift(
         &mut self,
-        rest: u32,
+        bits: u32,
         op: BinaryOp,
         operand: &Operand,
         by: &Operand,
-    ) -> Expanded<(Operand, Operand)> {
-        let (low, high) = self.halves(operand);
-        let high =
-            self.resize(&high, LOW_BITS, if op == BinaryOp::AShr { CastOp::SignExtend } else { CastOp::ZeroExtend });
-        let known = match by {
-            Operand::Constant(Constant { kind: ConstantKind::Int(number), .. }) => Some(*number as u64),
-            _ => None,
-        };
-        let (low, high) = match known {
-            Some(0) => (low, high),
-            Some(number) if op == BinaryOp::Shl => {
-                let number = number.min(u64::from(2 * LOW_BITS - 1));
-                match number.checked_sub(LOW_BITS.into()) {
-                    Some(beyond) => (self.number(LOW_BITS, 0), self.binary_number(BinaryOp::Shl, &low, beyond)),
-                    None => {
-                        let carried = self.binary_number(BinaryOp::LShr, &low, u64::from(LOW_BITS) - number);
-                        let shifted = self.binary_number(BinaryOp::Shl, &high, number);
-                        let shifted = self.binary(BinaryOp::Or, &shifted, &carried);
-                        (self.binary_number(BinaryOp::Shl, &low, number), shifted)
-                    }
-                }
+    ) -> Expanded<Vec<Operand>> {
+        let extension = if op == BinaryOp::AShr { CastOp::SignExtend } else { CastOp::ZeroExtend };
+        let parts = self.parts(operand);
+        let mut parts: Vec<Operand> = parts.iter().map(|part| self.resize(part, LOW_BITS, extension)).collect();
+        parts = match (by, parts.as_slice()) {
+            (Operand::Constant(Constant { kind: ConstantKind::Int(number), .. }), _) => {
+                self.known_shift(op, &parts, *number as u64)
             }
-            Some(number) => {
-                let number = number.min(u64::from(2 * LOW_BITS - 1));
-                let filling =
-                    if op == BinaryOp::AShr { self.binary_number(op, &high, 63) } else { self.number(LOW_BITS, 0) };
-                match number.checked_sub(LOW_BITS.into()) {
-                    Some(beyond) => (self.binary_number(op, &high, beyond), filling),
-                    None => {
-                        let carried = self.binary_number(BinaryOp::Shl, &high, u64::from(LOW_BITS) - number);
-                        let shifted = self.binary_number(BinaryOp::LShr, &low, number);
-                        (self.binary(BinaryOp::Or, &shifted, &carried), self.binary_number(op, &high, number))
-                    }
-                }
+            (_, [low, high]) => {
+                let (low, high) = self.variable_shift(op, low, high, by)?;
+                vec![low, high]
             }
-            None => self.variable_shift(op, &low, &high, by)?,
+            // Powers of two, those that the distance contains.
+            _ => {
+                for power in (0..).map(|exponent| 1u64 << exponent).take_while(|power| *power < bits.into()) {
+                    let shifted = self.known_shift(op, &parts, power);
+                    let bit = self.binary_number(BinaryOp::And, by, power);
+                    let zero = self.number(LOW_BITS, 0);
+                    let contained = self.compare(IntPredicate::Ne, &bit, &zero);
+                    let pairs = shifted.iter().zip(&parts);
+                    parts = pairs.map(|(shifted, part)| self.select(&contained, shifted, part)).collect();
+                }
+                parts
+            }
         };
-        Ok((low, self.resize(&high, rest, CastOp::ZeroExtend)))
+        let widths = wide_parts(bits);
+        Ok(parts.iter().zip(widths).map(|(part, width)| self.resize(part, width, CastOp::ZeroExtend)).collect())
+    }
+
+    /// Parts of 64 bits shifted by a number.
+    fn known_shift(&mut self, op: BinaryOp, parts: &[Operand], by: u64) -> Vec<Operand> {
+        let count = parts.len();
+        let (whole, within) = ((by / u64::from(LOW_BITS)) as usize, by % u64::from(LOW_BITS));
+        let left = op == BinaryOp::Shl;
+        let filling = match parts.last() {
+            Some(last) if op == BinaryOp::AShr => self.binary_number(op, last, 63),
+            _ => self.number(LOW_BITS, 0),
+        };
+        let source = |index: usize, further: usize| {
+            let index = if left { index.checked_sub(whole + further) } else { index.checked_add(whole + further) };
+            index.and_then(|index| parts.get(index)).cloned()
+        };
+        let mut shifted = Vec::with_capacity(count);
+        for index in 0..count {
+            let (main, carried) = if left { (op, BinaryOp::LShr) } else { (BinaryOp::LShr, BinaryOp::Shl) };
+            shifted.push(match (source(index, 0), source(index, 1)) {
+                (Some(part), _) if within == 0 => part,
+                (Some(part), Some(next)) => {
+                    let moved = self.binary_number(main, &part, within);
+                    let carry = self.binary_number(carried, &next, u64::from(LOW_BITS) - within);
+                    self.binary(BinaryOp::Or, &moved, &carry)
+                }
+                (Some(part), None) => self.binary_number(op, &part, within),
+                (None, _) => filling.clone(),
+            });
+        }
+        shifted
     }
 
     /// The same by an unknown distance: both the result for less than 64 and the one for more are made of shifts modulo 64.
@@ -189,25 +241,33 @@ impl Expander<'_> {
         Ok((self.select(&far, &moved, &joined), self.select(&far, &filling, &moved)))
     }
 
-    /// `lhs predicate rhs`: the high parts decide unless they are equal.
+    /// `lhs predicate rhs`: the highest parts that differ decide, and only the last has a sign.
     pub(super) fn wide_compare(&mut self, predicate: IntPredicate, lhs: &Operand, rhs: &Operand) -> Operand {
         use IntPredicate as P;
-        let ((a, b), (c, d)) = (self.halves(lhs), self.halves(rhs));
-        let equal = self.compare(P::Eq, &b, &d);
-        // With equal high parts the low ones decide, which have no sign.
+        let (a, b) = (self.parts(lhs), self.parts(rhs));
         let unsigned = match predicate {
-            P::Eq | P::Ne => {
-                let low = self.compare(P::Eq, &a, &c);
-                let both = self.binary(BinaryOp::And, &low, &equal);
-                return if predicate == P::Eq { both } else { self.binary_number(BinaryOp::Xor, &both, 1) };
-            }
+            P::Eq | P::Ne => P::Eq,
             P::Ugt | P::Sgt => P::Ugt,
             P::Uge | P::Sge => P::Uge,
             P::Ult | P::Slt => P::Ult,
             P::Ule | P::Sle => P::Ule,
         };
-        let (low, high) = (self.compare(unsigned, &a, &c), self.compare(predicate, &b, &d));
-        self.select(&equal, &low, &high)
+        let mut result: Option<Operand> = None;
+        for (index, (a, b)) in a.iter().zip(&b).enumerate() {
+            let last = index + 1 == wide_parts(self.bits(self.type_of(lhs))).len();
+            let signed = last && !matches!(predicate, P::Eq | P::Ne);
+            let own = self.compare(if signed { predicate } else { unsigned }, a, b);
+            result = Some(match result {
+                None => own,
+                Some(below) if unsigned == P::Eq => self.binary(BinaryOp::And, &below, &own),
+                Some(below) => {
+                    let equal = self.compare(P::Eq, a, b);
+                    self.select(&equal, &below, &own)
+                }
+            });
+        }
+        let result = result.unwrap_or_else(|| self.number(1, 1));
+        if predicate == P::Ne { self.binary_number(BinaryOp::Xor, &result, 1) } else { result }
     }
 
     /// A conversion from or to a wide integer.
@@ -215,35 +275,45 @@ impl Expander<'_> {
         let from = self.type_of(operand);
         let (before, after) = (self.bits(from), self.bits(ty));
         match (op, self.shape(from), self.shape(ty)) {
-            (CastOp::Trunc | CastOp::IntToPtr, Shape::Wide { .. }, Shape::Scalar) => {
+            (CastOp::Trunc, Shape::Wide { .. }, Shape::Scalar) => {
                 let low = self.part(operand, 0);
-                if op == CastOp::Trunc {
-                    return Ok(self.resize(&low, after, CastOp::ZeroExtend));
+                Ok(self.resize(&low, after, CastOp::ZeroExtend))
+            }
+            (CastOp::IntToPtr, Shape::Wide { .. }, Shape::Scalar) => {
+                let operand = self.part(operand, 0);
+                Ok(self.emit(ty, InstructionKind::Cast { op, operand }))
+            }
+            (CastOp::Trunc, Shape::Wide { .. }, Shape::Wide { .. }) => {
+                let parts = self.parts(operand);
+                let kept = parts.iter().zip(wide_parts(after));
+                let kept = kept.map(|(part, width)| self.resize(part, width, CastOp::ZeroExtend)).collect();
+                Ok(self.gather(ty, kept))
+            }
+            (CastOp::ZeroExtend | CastOp::SignExtend | CastOp::PtrToInt, _, Shape::Wide { .. }) => {
+                let extension = if op == CastOp::SignExtend { op } else { CastOp::ZeroExtend };
+                let mut parts = match self.shape(from) {
+                    Shape::Wide { .. } => self.parts(operand),
+                    _ if op == CastOp::PtrToInt => {
+                        let integer = self.int(before);
+                        vec![self.emit(integer, InstructionKind::Cast { op, operand: operand.clone() })]
+                    }
+                    _ => vec![operand.clone()],
+                };
+                let Some(last) = parts.pop() else { return Err(wide("a conversion", after)) };
+                let widths = wide_parts(after);
+                let width = widths.get(parts.len()).copied().unwrap_or(LOW_BITS);
+                let top = self.resize(&last, width, extension);
+                let spread = match extension {
+                    CastOp::SignExtend => self.binary_number(BinaryOp::AShr, &top, u64::from(width) - 1),
+                    _ => self.number(width, 0),
+                };
+                parts.push(top);
+                for width in widths.into_iter().skip(parts.len()) {
+                    parts.push(self.resize(&spread, width, extension));
                 }
-                Ok(self.emit(ty, InstructionKind::Cast { op, operand: low }))
+                Ok(self.gather(ty, parts))
             }
-            (CastOp::Trunc | CastOp::ZeroExtend | CastOp::SignExtend, Shape::Wide { .. }, Shape::Wide { .. }) => {
-                let (low, high) = self.halves(operand);
-                let high = self.resize(&high, after - LOW_BITS, op);
-                Ok(self.gather(ty, vec![low, high]))
-            }
-            (CastOp::ZeroExtend | CastOp::SignExtend | CastOp::PtrToInt, Shape::Scalar, Shape::Wide { .. }) => {
-                let number = if op == CastOp::PtrToInt {
-                    let integer = self.int(before);
-                    self.emit(integer, InstructionKind::Cast { op, operand: operand.clone() })
-                } else {
-                    operand.clone()
-                };
-                let low =
-                    self.resize(&number, LOW_BITS, if op == CastOp::SignExtend { op } else { CastOp::ZeroExtend });
-                let high = if op == CastOp::SignExtend {
-                    let sign = self.binary_number(BinaryOp::AShr, &low, 63);
-                    self.resize(&sign, after - LOW_BITS, op)
-                } else {
-                    self.number(after - LOW_BITS, 0)
-                };
-                Ok(self.gather(ty, vec![low, high]))
-            }
+            _ if before.max(after) <= TWO_PARTS => self.wide_float_cast(ty, op, operand),
             _ => Err(wide("a conversion", before.max(after))),
         }
     }

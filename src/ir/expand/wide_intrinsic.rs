@@ -1,9 +1,9 @@
-//! Intrinsics on integers of 65 to 128 bits.
+//! Intrinsics on integers of more than 64 bits; beyond 128 only those that are comparisons and sums.
 //!
 //! Must never hold: anything that `wide` can say with operators only.
 
-use super::{Expanded, Expander, LOW_BITS, Shape, wide};
-use crate::ir::instruction::{BinaryOp, CastOp, InstructionKind, IntPredicate, Operand};
+use super::{Expanded, Expander, LOW_BITS, Shape, wide, wide_parts};
+use crate::ir::instruction::{BinaryOp, CastOp, IntPredicate, Operand};
 use crate::ir::types::TypeId;
 
 impl Expander<'_> {
@@ -25,6 +25,7 @@ impl Expander<'_> {
             _ => None,
         };
         match (name, arguments) {
+            _ if bits > 2 * LOW_BITS && !(predicate.is_some() || is_sum(name)) => Err(refusal()),
             (_, [a, b]) if predicate.is_some() => {
                 let first = self.wide_compare(predicate.unwrap_or(IntPredicate::Ult), a, b);
                 Ok(self.select(&first, a, b))
@@ -101,24 +102,26 @@ impl Expander<'_> {
                 let (value, overflow) = self.wide_checked(bits, ty, name, a, b)?;
                 let limit = if name.starts_with("llvm.s") {
                     // The end of the range that the first operand's sign points to.
-                    let (_, high) = self.halves(a);
-                    let spread = self.binary_number(BinaryOp::AShr, &high, u64::from(rest) - 1);
-                    let top = self.binary_number(BinaryOp::Xor, &spread, (1 << (rest - 1)) - 1);
+                    let top = self.top(a);
+                    let width = self.bits(self.type_of(&top));
+                    let spread = self.binary_number(BinaryOp::AShr, &top, u64::from(width) - 1);
+                    let end = self.binary_number(BinaryOp::Xor, &spread, (1 << (width - 1)) - 1);
                     let all = self.resize(&spread, LOW_BITS, CastOp::SignExtend);
                     let low = self.binary_number(BinaryOp::Xor, &all, u64::MAX);
-                    self.gather(ty, vec![low, top])
+                    let mut parts = vec![low; wide_parts(bits).len() - 1];
+                    parts.push(end);
+                    self.gather(ty, parts)
                 } else {
-                    let ends = if name == "llvm.uadd.sat" { u64::MAX } else { 0 };
-                    let parts = vec![self.number(LOW_BITS, ends), self.number(rest, ends)];
+                    let end = if name == "llvm.uadd.sat" { u64::MAX } else { 0 };
+                    let parts = wide_parts(bits).into_iter().map(|width| self.number(width, end)).collect();
                     self.gather(ty, parts)
                 };
                 Ok(self.select(&overflow, &limit, &value))
             }
-            ("llvm.fptosi.sat" | "llvm.fptoui.sat", _) => Err(wide("a saturating conversion", bits)),
             _ => match self.shape(ty) {
                 // Such a pass-through is looked through later, whatever its type.
                 Shape::Wide { .. } if matches!(name, "llvm.expect" | "llvm.ssa.copy") => {
-                    Ok(arguments.first().cloned().unwrap_or_else(|| self.zero(ty, rest)))
+                    arguments.first().cloned().ok_or_else(refusal)
                 }
                 _ => Err(refusal()),
             },
@@ -151,8 +154,8 @@ impl Expander<'_> {
     }
 
     fn shifted(&mut self, ty: TypeId, rest: u32, op: BinaryOp, operand: &Operand, by: &Operand) -> Expanded<Operand> {
-        let (low, high) = self.wide_shift(rest, op, operand, by)?;
-        Ok(self.gather(ty, vec![low, high]))
+        let parts = self.wide_shift(LOW_BITS + rest, op, operand, by)?;
+        Ok(self.gather(ty, parts))
     }
 
     /// Sum or difference, and whether it does not fit.
@@ -175,13 +178,21 @@ impl Expander<'_> {
             return Ok((value, overflow));
         }
         // It overflowed if the result's sign differs from the first operand's, and the second one's does not explain it.
-        let (a, b, sum) = (self.part(a, 1), self.part(b, 1), self.part(&value, 1));
+        let (a, b, sum) = (self.top(a), self.top(b), self.top(&value));
         let changed = self.binary(BinaryOp::Xor, &sum, &a);
         let other = if add { self.binary(BinaryOp::Xor, &sum, &b) } else { self.binary(BinaryOp::Xor, &a, &b) };
         let both = self.binary(BinaryOp::And, &changed, &other);
-        let zero = self.number(bits - LOW_BITS, 0);
-        let flag = self.int(1);
-        let overflow = self.emit(flag, InstructionKind::Compare { predicate: IntPredicate::Slt, lhs: both, rhs: zero });
+        let zero = self.number(self.bits(self.type_of(&both)), 0);
+        let overflow = self.compare(IntPredicate::Slt, &both, &zero);
         Ok((value, overflow))
     }
+}
+
+/// Whether the intrinsic is made of [`Expander::wide_checked`], or takes its first argument as it is.
+fn is_sum(name: &str) -> bool {
+    name.ends_with("add.sat")
+        || name.ends_with("sub.sat")
+        || name.ends_with("add.with.overflow")
+        || name.ends_with("sub.with.overflow")
+        || matches!(name, "llvm.expect" | "llvm.ssa.copy")
 }

@@ -154,18 +154,6 @@ impl<'m> Instruction<'m> {
         }
     }
 
-    /// Indices of a shufflevector, `None` for any element.
-    pub fn shuffle_mask(self) -> Vec<Option<u32>> {
-        if self.opcode() != LLVMOpcode::LLVMShuffleVector {
-            return Vec::new();
-        }
-        let raw = self.value.raw();
-        // SAFETY: a shufflevector, indexed within its count.
-        unsafe {
-            (0..LLVMGetNumMaskElements(raw)).map(|index| u32::try_from(LLVMGetMaskValue(raw, index)).ok()).collect()
-        }
-    }
-
     /// Successors of a terminator.
     pub fn successors(self) -> Vec<Block<'m>> {
         let raw = self.value.raw();

@@ -7,39 +7,67 @@ use super::stop_at_errors;
 use crate::diagnostic::{Diagnostic, Place};
 use std::collections::HashMap;
 
+/// Inputs that are one module already.
+struct Linked<'a, 'c> {
+    names: Vec<&'a str>,
+    module: Module<'c>,
+}
+
 /// Links the inputs in order; LLVM's warnings go to `warnings`.
+///
+/// Neighbours are linked in pairs, then pairs of pairs: LLVM's linker looks through all of the module that it adds to, so that adding one file
+/// after the other would take time by the square of their number.
 pub(super) fn link<'c>(
     context: &'c Context,
     inputs: Vec<(&str, Module<'c>)>,
     warnings: &mut Vec<Diagnostic>,
 ) -> Result<Module<'c>, Vec<Diagnostic>> {
     check_duplicates(&inputs)?;
-    let mut inputs = inputs.into_iter();
-    let Some((_, mut program)) = inputs.next() else {
-        let help = "name at least one .ll or .bc file";
-        return Err(vec![Diagnostic::error("espb::ir::empty_input", "there is no input", Place::None, help)]);
-    };
-    for (name, module) in inputs {
-        let linked = program.link(module);
-        let mut diagnostics = Vec::new();
-        for message in context.take_messages() {
-            let place = Place::File(name.to_owned());
-            diagnostics.push(if message.error {
-                let help = "compile all inputs with the same options of the same compiler";
-                Diagnostic::error("espb::ir::link", message.text, place, help)
-            } else {
-                let help = "compile all inputs with the same options if this matters";
-                Diagnostic::warning("espb::ir::llvm_warning", message.text, place, help)
+    let mut row: Vec<Linked<'_, 'c>> =
+        inputs.into_iter().map(|(name, module)| Linked { names: vec![name], module }).collect();
+    while row.len() > 1 {
+        let mut next = Vec::with_capacity(row.len().div_ceil(2));
+        let mut modules = row.into_iter();
+        while let Some(first) = modules.next() {
+            next.push(match modules.next() {
+                Some(second) => pair(context, first, second, warnings)?,
+                None => first,
             });
         }
-        warnings.extend(stop_at_errors(diagnostics)?);
-        if !linked {
-            let message = format!("{name} does not link with the inputs before it");
-            let help = "compile all inputs with the same options of the same compiler";
-            return Err(vec![Diagnostic::error("espb::ir::link", message, Place::File(name.to_owned()), help)]);
-        }
+        row = next;
     }
-    Ok(program)
+    row.pop().map(|linked| linked.module).ok_or_else(|| {
+        let help = "name at least one .ll or .bc file";
+        vec![Diagnostic::error("espb::ir::empty_input", "there is no input", Place::None, help)]
+    })
+}
+
+fn pair<'a, 'c>(
+    context: &'c Context,
+    mut first: Linked<'a, 'c>,
+    second: Linked<'a, 'c>,
+    warnings: &mut Vec<Diagnostic>,
+) -> Result<Linked<'a, 'c>, Vec<Diagnostic>> {
+    let linked = first.module.link(second.module);
+    let place = || Place::File(second.names.join(", "));
+    let mut diagnostics = Vec::new();
+    for message in context.take_messages() {
+        diagnostics.push(if message.error {
+            let help = "compile all inputs with the same options of the same compiler";
+            Diagnostic::error("espb::ir::link", message.text, place(), help)
+        } else {
+            let help = "compile all inputs with the same options if this matters";
+            Diagnostic::warning("espb::ir::llvm_warning", message.text, place(), help)
+        });
+    }
+    warnings.extend(stop_at_errors(diagnostics)?);
+    if !linked {
+        let message = format!("{} does not link with the inputs before it", second.names.join(", "));
+        let help = "compile all inputs with the same options of the same compiler";
+        return Err(vec![Diagnostic::error("espb::ir::link", message, place(), help)]);
+    }
+    first.names.extend(second.names);
+    Ok(first)
 }
 
 /// Refuses names that two inputs define for everybody, before LLVM does it without saying where.

@@ -29,9 +29,9 @@ const PASS_THROUGH: [&str; 4] =
 /// Brings the code of unoptimised input into SSA form and tidies it.
 /// A function that ends in a call of itself (`musttail`) becomes a loop, as in optimised input.
 const UNOPTIMISED: &str = "sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,simplifycfg,tailcallelim";
-/// Resolves what is only for optimisers, and splits vectors into scalars. Loads and stores of vectors stay: LLVM 22's scalarizer gets the
-/// places of elements wrong whose size is no power of two.
-const SCALAR: &str = "lower-constant-intrinsics,lower-expect,scalarizer";
+/// Resolves what is only for optimisers, and splits vectors into scalars, which the scalarizer does not do in code that nothing reaches. Loads and
+/// stores of vectors stay: LLVM 22's scalarizer gets the places of elements wrong whose size is no power of two.
+const SCALAR: &str = "lower-constant-intrinsics,lower-expect,unreachableblockelim,scalarizer";
 
 /// What pays where each instruction costs a dispatch, besides what clang did: loops take several turns at once and count with addresses.
 /// Functions that were compiled for size keep their loops.

@@ -1,6 +1,7 @@
 //! <time.h>: nobody has told the chip the date, so time begins at reset.
 
-use super::{Registration, esp_timer::microseconds, own};
+use super::{Registration, own};
+use crate::drivers::alarm::now as microseconds;
 
 const NULL: u32 = 0;
 

@@ -2,7 +2,7 @@
 //! before anything is done. Prints nothing.
 
 use espb_format::signature::ValType;
-use espb_vm::{HostCall, Memory, Trap, TrapKind};
+use espb_vm::{HostCall, Instance, Memory, Trap, TrapKind};
 
 /// Most characters of a width or a precision: what C promises for one conversion. More would keep the console busy for others.
 const MAX_FIELD: usize = 4095;
@@ -59,6 +59,13 @@ impl<'c, 'a> Arguments<'c, 'a> {
     /// Those behind the `va_list` that is the 32-bit parameter `position`, all before it being 32 bits wide.
     pub fn list(call: &'c HostCall<'a>, position: usize) -> Self {
         Self::List { call, position, address: call.word(position) }
+    }
+
+    /// The instance that calls.
+    pub fn instance(&self) -> &'a Instance<'a> {
+        match self {
+            Self::Slots { call, .. } | Self::List { call, .. } => call.instance(),
+        }
     }
 
     /// The next argument, which must be of this type.
@@ -192,7 +199,7 @@ impl Conversion {
             b'd' | b'i' | b'u' | b'x' | b'X' | b'o' | b'p' => Ok(Some(ValType::I32)),
             // Wide characters are not supported.
             b'c' | b's' if self.length == Length::Int => Ok(Some(ValType::I32)),
-            b'f' | b'F' | b'e' | b'E' | b'g' | b'G' => Ok(Some(ValType::F64)),
+            b'f' | b'F' | b'e' | b'E' | b'g' | b'G' | b'a' | b'A' => Ok(Some(ValType::F64)),
             _ => Err(Trap::new(TrapKind::Contract, letter.into())),
         }
     }

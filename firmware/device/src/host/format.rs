@@ -5,9 +5,12 @@
 use core::fmt::{self, Write};
 
 use espb_format::signature::ValType;
-use espb_vm::{Memory, Trap, TrapKind};
+use espb_vm::{Instance, Memory, Trap, TrapKind};
 
-use super::conversion::{Arguments, Conversion, Length, Text};
+use super::{
+    conversion::{Arguments, Conversion, Length, Text},
+    go_on,
+};
 
 /// Most digits behind the point of `%e` and `%g`; more are printed as that many.
 const MAX_EXPONENT_DIGITS: usize = 60;
@@ -25,7 +28,7 @@ pub fn format(
     arguments: &mut Arguments<'_, '_>,
     sink: &mut dyn Sink,
 ) -> Result<u32, Trap> {
-    let mut output = Output { sink, count: 0, row: [0; ROW], filled: 0 };
+    let mut output = Output { sink, instance: arguments.instance(), count: 0, row: [0; ROW], filled: 0 };
     let mut text = Text::new(memory, text);
     loop {
         match text.next()? {
@@ -47,6 +50,7 @@ const ROW: usize = 32;
 
 struct Output<'s> {
     sink: &'s mut dyn Sink,
+    instance: &'s Instance<'s>,
     count: u32,
     row: [u8; ROW],
     filled: usize,
@@ -67,7 +71,9 @@ impl Output<'_> {
         Ok(())
     }
 
+    /// Hands the row on. A text can be very long: a stopped instance prints no more.
     fn flush(&mut self) -> Result<(), Trap> {
+        go_on(self.instance)?;
         let filled = core::mem::take(&mut self.filled);
         self.sink.put(self.row.get(..filled).unwrap_or_default())
     }
@@ -134,7 +140,7 @@ fn convert(
             output.padded(conversion, false, b"", 1, |output| output.put(&byte))
         }
         b's' if conversion.length == Length::Int => string(conversion, memory, arguments.word()?, output),
-        b'f' | b'F' | b'e' | b'E' | b'g' | b'G' => {
+        b'f' | b'F' | b'e' | b'E' | b'g' | b'G' | b'a' | b'A' => {
             float(conversion, letter, f64::from_bits(arguments.wide(ValType::F64)?), output)
         }
         _ => Err(Trap::new(TrapKind::Contract, letter.into())),
@@ -266,6 +272,7 @@ fn float(conversion: &Conversion, letter: u8, value: f64, output: &mut Output<'_
     }
     let precision = conversion.precision.unwrap_or(6);
     match letter.to_ascii_lowercase() {
+        b'a' => hexadecimal(conversion, sign, value, upper, output),
         b'f' => fixed(conversion, sign, value, precision, output),
         b'e' => {
             let text = exponential(value, precision.min(MAX_EXPONENT_DIGITS), upper, false, conversion.alternate);
@@ -310,6 +317,67 @@ fn exponential(value: f64, precision: usize, upper: bool, strip: bool, alternate
     let mut result = Digits::new();
     let _ = write!(result, "{mantissa}{point}{letter}{sign}{:02}", exponent.unsigned_abs());
     result
+}
+
+/// Digits behind the point that hold all bits of a double.
+const HEXADECIMAL_DIGITS: usize = 13;
+/// Bits of a double's fraction.
+const FRACTION_BITS: u32 = 52;
+
+/// `0xh.hhhp±d`: all digits that are not zero, or as many as the precision says.
+fn hexadecimal(
+    conversion: &Conversion,
+    sign: &[u8],
+    value: f64,
+    upper: bool,
+    output: &mut Output<'_>,
+) -> Result<(), Trap> {
+    let (biased, fraction) = ((value.to_bits() >> FRACTION_BITS) as i32, value.to_bits() & ((1 << FRACTION_BITS) - 1));
+    let exponent = match (biased, fraction) {
+        (0, 0) => 0,
+        (0, _) => f64::MIN_EXP - 1,
+        _ => biased - (f64::MAX_EXP - 1),
+    };
+    let mut digits = HEXADECIMAL_DIGITS;
+    let mut number = u64::from(biased != 0) << FRACTION_BITS | fraction;
+    match conversion.precision {
+        None => {
+            while digits > 0 && number & 15 == 0 {
+                number >>= 4;
+                digits -= 1;
+            }
+        }
+        Some(precision) if precision < digits => {
+            let dropped = 4 * (digits - precision) as u32;
+            let (rest, half) = (number & ((1 << dropped) - 1), 1 << (dropped - 1));
+            number >>= dropped;
+            number += u64::from(rest > half || rest == half && number & 1 != 0);
+            digits = precision;
+        }
+        Some(_) => {}
+    }
+    let zeros = conversion.precision.unwrap_or(0).saturating_sub(HEXADECIMAL_DIGITS);
+    let point = if digits > 0 || conversion.alternate { "." } else { "" };
+    let whole = number >> (4 * digits);
+    let (mut prefix, mut head, mut tail) = (Digits::new(), Digits::new(), Digits::new());
+    for byte in sign {
+        // A sign and two letters fit.
+        let _ = prefix.push(char::from(*byte));
+    }
+    let _ = prefix.push_str("0x");
+    let _ = write!(head, "{whole:x}{point}");
+    if digits > 0 {
+        let _ = write!(head, "{:0digits$x}", number & ((1 << (4 * digits)) - 1));
+    }
+    let _ = write!(tail, "p{exponent:+}");
+    if upper {
+        [&mut prefix, &mut head, &mut tail].into_iter().for_each(|text| text.make_ascii_uppercase());
+    }
+    output.padded(conversion, true, prefix.as_bytes(), head.len() + zeros + tail.len(), |output| {
+        output.put(head.as_bytes())?;
+        output.repeat(b'0', zeros)?;
+        output.put(tail.as_bytes())
+    })
 }
 
 fn general(

@@ -262,7 +262,8 @@ pub fn settle(call: &Call<'_, '_>, checked: &Checked, result: Result<u64, Trap>)
     }
     let result = result?;
     match checked.result {
-        ResultMeaning::Handle { kind, created: true, .. } if result != 0 => {
+        // The high half is what a native function of one result word left in the second result register.
+        ResultMeaning::Handle { kind, created: true, .. } if result as u32 != 0 => {
             if kernel::heap::is_short() {
                 // What is left is the firmware's own: to the module memory is exhausted.
                 super::delete_object(kind, result as u32);
@@ -271,7 +272,7 @@ pub fn settle(call: &Call<'_, '_>, checked: &Checked, result: Result<u64, Trap>)
             let added = call.running.objects().add(kind, result as u32);
             added.map_err(|_| Trap::new(TrapKind::Host, Failure::TooManyObjects as u32))?;
         }
-        ResultMeaning::Copied { extent, .. } if result != 0 => return copies::copy(call, result as u32, extent),
+        ResultMeaning::Copied { extent, .. } if result as u32 != 0 => return copies::copy(call, result as u32, extent),
         _ => {}
     }
     Ok(result)

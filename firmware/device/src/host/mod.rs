@@ -9,6 +9,7 @@ mod cpu;
 mod demand;
 mod esp_err;
 mod esp_log;
+mod esp_system;
 mod esp_timer;
 mod event;
 mod format;
@@ -17,6 +18,7 @@ mod interrupt;
 mod marshal;
 mod math;
 mod memory;
+mod nvs;
 mod queue;
 mod random;
 mod real;
@@ -37,11 +39,12 @@ use espb_format::{
     contract::{self, Flags, HandleKind, HostContract},
 };
 use espb_link::event::Refusal;
-use espb_vm::{Host, HostCall, HostFunction, Trap, TrapKind};
+use espb_vm::{Host, HostCall, HostFunction, Instance, Trap, TrapKind};
 
 use crate::{
     instance::{Failure, Running, end, load::Refused},
-    kernel, native_call,
+    kernel::{self, OutOfMemory},
+    native_call,
 };
 
 include!(concat!(env!("OUT_DIR"), "/contracts.rs"));
@@ -100,7 +103,7 @@ const fn own(name: &'static str, function: fn(&mut Call<'_, '_>) -> Result<u64, 
     Registration { name, action: Action::Own(function) }
 }
 
-const GROUPS: [&[Registration]; 21] = [
+const GROUPS: [&[Registration]; 25] = [
     task::TABLE,
     task_info::TABLE,
     queue::TABLE,
@@ -109,8 +112,12 @@ const GROUPS: [&[Registration]; 21] = [
     stream::TABLE,
     esp_timer::TABLE,
     gpio::TABLE,
+    nvs::TABLE,
+    nvs::NUMBER_TABLE,
     interrupt::TABLE,
+    esp_err::TABLE,
     esp_log::TABLE,
+    esp_system::TABLE,
     stdio::TABLE,
     stdlib::TABLE,
     memory::TABLE,
@@ -140,6 +147,21 @@ const fn join() -> [Option<Action>; HOST_CONTRACTS.len()] {
         group += 1;
     }
     actions
+}
+
+/// For each contract whether this firmware has the function, where a test finds it in the image.
+#[unsafe(export_name = "espb_registered")]
+static REGISTERED: [bool; HOST_CONTRACTS.len()] = registered();
+
+const fn registered() -> [bool; HOST_CONTRACTS.len()] {
+    let actions = join();
+    let mut all = [false; HOST_CONTRACTS.len()];
+    let mut index = 0;
+    while index < all.len() {
+        all[index] = actions[index].is_some();
+        index += 1;
+    }
+    all
 }
 
 /// Position of a name in the sorted contracts. Evaluated at compile time: a name without a hints line does not build.
@@ -191,6 +213,11 @@ impl Call<'_, '_> {
     }
 }
 
+/// A trap where the instance was stopped: for host functions to ask from time to time where their work can be long.
+pub fn go_on(instance: &Instance<'_>) -> Result<(), Trap> {
+    if instance.is_stopped() { Err(Trap::new(TrapKind::Stopped, 0)) } else { Ok(()) }
+}
+
 impl Call<'_, '_> {
     /// As [`Call::native`], with interrupts off. A failed assertion turns them on again.
     pub fn native_from_interrupt(&self, function: native_call::Function, words: &[u32]) -> Result<u64, Trap> {
@@ -206,7 +233,7 @@ fn contract_at(function: HostFunction) -> Option<(&'static HostContract, Action)
 fn find(name: &str) -> Option<HostFunction> {
     let found = contract::find(HOST_CONTRACTS, name)?;
     let index = HOST_CONTRACTS.iter().position(|contract| core::ptr::eq(contract, found))?;
-    ACTIONS.get(index)?.map(|_| HostFunction(index as u16))
+    REGISTERED.get(index)?.then_some(HostFunction(index as u16))
 }
 
 /// Compares every import with this firmware's contracts.
@@ -265,20 +292,33 @@ fn delete_object(kind: HandleKind, handle: u32) {
         HandleKind::EventGroup => event::delete(handle),
         HandleKind::StreamBuffer => stream::delete(handle),
         HandleKind::Queue => queue::delete(handle),
-        HandleKind::Task | HandleKind::Nvs | HandleKind::File => {}
+        HandleKind::Nvs => nvs::close(handle),
+        HandleKind::Task | HandleKind::File => {}
     }
+}
+
+/// Starts what host functions need beside their callers.
+pub fn start() -> Result<(), OutOfMemory> {
+    esp_timer::init()
 }
 
 /// Turns off whatever could still ask for callbacks of an instance, and gives its hardware back.
 pub fn release_hardware(running: &'static Running) {
     gpio::release(running);
+    esp_timer::forget(running.instance().thunks());
+    esp_log::forget(running);
 }
 
 /// Deletes what an instance without tasks still owns: timers before what their callbacks may use.
 pub fn delete_objects(running: &Running) {
-    for kind in
-        [HandleKind::EspTimer, HandleKind::Timer, HandleKind::EventGroup, HandleKind::StreamBuffer, HandleKind::Queue]
-    {
+    for kind in [
+        HandleKind::EspTimer,
+        HandleKind::Timer,
+        HandleKind::EventGroup,
+        HandleKind::StreamBuffer,
+        HandleKind::Queue,
+        HandleKind::Nvs,
+    ] {
         while let Some(handle) = running.objects().take(kind) {
             delete_object(kind, handle);
         }

@@ -1,12 +1,12 @@
 //! The part of <stdio.h> that writes: to the console, or to strings. The language of formats is in `format`.
 
-use espb_vm::{Memory, Trap};
+use espb_vm::{HostCall, Memory, Trap};
 
 use super::{
     Call, Registration,
     conversion::Arguments,
     format::{Sink, format},
-    own,
+    go_on, own,
 };
 use crate::console;
 
@@ -49,18 +49,20 @@ fn print<'a>(
 
 fn puts(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
     console::transaction(|output| {
-        copy_string(call.vm.memory(), call.word(0), output)?;
+        copy_string(call.vm, call.word(0), output)?;
         output.text(b"\n");
         Ok(DONE)
     })
 }
 
 /// Sends a string of the module.
-pub fn copy_string(memory: Memory<'_>, text: u32, output: &mut console::Output) -> Result<(), Trap> {
+pub fn copy_string(call: &HostCall<'_>, text: u32, output: &mut console::Output) -> Result<(), Trap> {
+    let memory = call.memory();
     let length = memory.string_length(text)?;
     let mut chunk = [0; 32];
     let mut done = 0;
     while done < length {
+        go_on(call.instance())?;
         let now = (length - done).min(chunk.len() as u32);
         let part = chunk.get_mut(..now as usize).unwrap_or_default();
         memory.read(text.wrapping_add(done), part)?;

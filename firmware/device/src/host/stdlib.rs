@@ -70,19 +70,18 @@ fn duplicate(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
 
 /// `__assert_func(file, line, function, expression)`: says what failed, as ESP-IDF does, and ends the module.
 fn assertion_failed(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
-    let memory = call.vm.memory();
     let mut line = heapless::String::<16>::new();
     // Ten digits fit.
     let _ = write!(line, ":{} (", call.word(1));
     console::transaction(|output| {
         output.text(b"assert failed: ");
         if call.word(2) != NULL {
-            stdio::copy_string(memory, call.word(2), output)?;
+            stdio::copy_string(call.vm, call.word(2), output)?;
             output.text(b" ");
         }
-        stdio::copy_string(memory, call.word(0), output)?;
+        stdio::copy_string(call.vm, call.word(0), output)?;
         output.text(line.as_bytes());
-        stdio::copy_string(memory, call.word(3), output)?;
+        stdio::copy_string(call.vm, call.word(3), output)?;
         output.text(b")\n");
         Err(Trap::new(TrapKind::Abort, 0))
     })

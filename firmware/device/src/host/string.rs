@@ -4,7 +4,7 @@
 use espb_vm::{Memory, Trap};
 
 use super::{
-    Call, Registration,
+    Call, Registration, go_on,
     memory::{byte, difference},
     own,
 };
@@ -137,6 +137,7 @@ fn find_string(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
     let memory = call.vm.memory();
     let (length, part) = (memory.string_length(call.word(0))?, memory.string_length(call.word(1))?);
     for start in 0..=length.saturating_sub(part) {
+        go_on(call.vm.instance())?;
         let mut at = 0;
         while at < part
             && byte(memory, call.word(0).wrapping_add(start + at))? == byte(memory, call.word(1).wrapping_add(at))?
@@ -155,6 +156,7 @@ fn span(call: &Call<'_, '_>, inside: bool) -> Result<u64, Trap> {
     let memory = call.vm.memory();
     let mut count = 0;
     loop {
+        go_on(call.vm.instance())?;
         let here = byte(memory, call.word(0).wrapping_add(count))?;
         let mut found = false;
         let mut set = call.word(1);

@@ -23,6 +23,7 @@ pub const TABLE: &[Registration] = &[
     own("vTaskDelete", delete),
     native!("vTaskDelay", ffi::vTaskDelay),
     native!("xTaskDelayUntil", ffi::xTaskDelayUntil),
+    native!("xTaskCatchUpTicks", ffi::xTaskCatchUpTicks),
     native!("xTaskAbortDelay", ffi::xTaskAbortDelay),
     native!("eTaskGetState", ffi::eTaskGetState),
     native!("uxTaskPriorityGet", ffi::uxTaskPriorityGet),

@@ -10,7 +10,7 @@ use crate::{
 };
 
 pub const TABLE: &[Registration] = &[
-    native!("xTimerCreate", ffi::xTimerCreate),
+    own("xTimerCreate", create),
     own("xTimerGenericCommandFromTask", command),
     own("xTimerGenericCommand", command),
     native!("pvTimerGetTimerID", ffi::pvTimerGetTimerID),
@@ -27,6 +27,14 @@ pub const TABLE: &[Registration] = &[
     native!("uxTimerGetTimerNumber", ffi::uxTimerGetTimerNumber),
     native!("xTimerPendFunctionCall", ffi::xTimerPendFunctionCall),
 ];
+
+/// `xTimerCreate(name, period, reload, id, callback)`. The kernel asserts that there is a period only when it has taken memory.
+fn create(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
+    if call.word(1) == 0 {
+        return Err(call.vm.violation(1, 0));
+    }
+    call.native(native_function!(ffi::xTimerCreate), call.vm.arguments)
+}
 
 /// `tmrCOMMAND_START`, the least command that the macros of timers.h send from tasks.
 const START: u32 = 1;

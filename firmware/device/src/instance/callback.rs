@@ -5,6 +5,9 @@ use espb_vm::{Trap, TrapKind, abi};
 use super::{Failure, Running, registry, task::ModuleTask};
 use crate::link;
 
+/// Taken backward branches and calls of a callback on a firmware task, on which other callbacks wait: a tenth of a second or so.
+const FUEL: u32 = 1_000_000;
+
 /// Runs the function behind thunk `index` of the pool. A callback that comes after its instance has ended, or that traps, gives 0.
 ///
 /// # Safety
@@ -31,6 +34,9 @@ unsafe fn enter(running: &'static Running, index: u16, words: *const u32) -> Res
         .ok_or(Trap::new(TrapKind::Entry, index.into()))?;
     let task = ModuleTask::current_or_new(running)?;
     let context = task.context().ok_or(Trap::new(TrapKind::Host, Failure::Memory as u32))?;
+    if task.is_firmware() && context.backtrace().next().is_none() {
+        context.set_budget(Some(FUEL));
+    }
     // SAFETY: the eight register words are there.
     let registers = unsafe { &*words.cast::<[u32; abi::REGISTERS]>() };
     let mut slots = [0; abi::MAX_STACK_WORDS];

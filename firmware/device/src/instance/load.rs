@@ -94,9 +94,8 @@ fn assemble(origin: Origin) -> Result<&'static Running, Refused> {
         // SAFETY: the upload goes into the instance and is freed with it, after the VM's instance, which uses the bytes.
         Origin::Upload(upload) => (Source::Upload, unsafe { upload.module()? }, Some(upload)),
     };
-    let module = Module::parse(bytes)?;
-    let module = verifier::verify(&module)?;
-    host::check_imports(&module)?;
+    // It takes as long as the module is: the firmware's other tasks go on meanwhile, and modules get their share.
+    let module = kernel::at_priority(kernel::MODULE_PRIORITY_LIMIT, || accept(bytes))?;
     let needed = module.callback_count();
     let thunks =
         u16::try_from(needed).map_err(|_| thunk::COUNT).and_then(registry::free_thunks).map_err(|longest| {
@@ -109,6 +108,13 @@ fn assemble(origin: Origin) -> Result<&'static Running, Refused> {
         super::end::free(unsafe { Box::from_raw(ptr::from_ref(running).cast_mut()) });
     })?;
     Ok(running)
+}
+
+/// What the module's bytes alone decide.
+fn accept(bytes: &'static [u8]) -> Result<Verified<'static>, Refused> {
+    let module = verifier::verify(&Module::parse(bytes)?)?;
+    host::check_imports(&module)?;
+    Ok(module)
 }
 
 /// An instance to be on the heap. Out of line: it is large, and the verifier needs the stack.

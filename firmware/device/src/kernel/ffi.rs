@@ -292,6 +292,7 @@ unsafe extern "C" {
     pub fn xStreamBufferReceiveCompletedFromISR(buffer: StreamBufferHandle, woken: *mut BaseType) -> BaseType;
 
     pub fn xTaskGetApplicationTaskTagFromISR(task: TaskHandle) -> *const c_void;
+    pub fn xTaskCatchUpTicks(ticks: TickType) -> BaseType;
     pub fn uxTaskBasePriorityGet(task: TaskHandle) -> UBaseType;
     pub fn xTaskGetHandle(name: *const c_char) -> TaskHandle;
     pub fn xTaskGetIdleTaskHandle() -> TaskHandle;

@@ -8,7 +8,10 @@ pub mod tick;
 pub mod tls;
 pub mod trap;
 
-use core::ffi::{CStr, c_void};
+use core::{
+    ffi::{CStr, c_void},
+    ptr,
+};
 
 use ffi::{BaseType, TaskHandle, TickType, UBaseType};
 
@@ -109,6 +112,18 @@ pub fn without_switching<R>(body: impl FnOnce() -> R) -> R {
     result
 }
 
+/// Runs `body` with another priority of the calling task.
+pub fn at_priority<R>(priority: UBaseType, body: impl FnOnce() -> R) -> R {
+    // SAFETY: null is the calling task, which exists.
+    let before = unsafe { ffi::uxTaskPriorityGet(ptr::null_mut()) };
+    // SAFETY: as above; the priority is one of the kernel's.
+    unsafe { ffi::vTaskPrioritySet(ptr::null_mut(), priority) };
+    let result = body();
+    // SAFETY: as above.
+    unsafe { ffi::vTaskPrioritySet(ptr::null_mut(), before) };
+    result
+}
+
 /// Runs `body` with interrupts off, from a task that has them on. `body` may turn them on again before its time.
 pub fn without_interrupts<R>(body: impl FnOnce() -> R) -> R {
     // SAFETY: clears and sets the interrupt enable bit only, in a task that had it set.
@@ -134,6 +149,48 @@ pub fn start() -> ! {
     panic!("the scheduler returned: no memory for the idle or the timer task");
 }
 
+/// A body that [`on_stack_of`] has another task run, and what tells of its end.
+struct Job<'a> {
+    body: &'a mut dyn FnMut(),
+    done: ffi::QueueHandle,
+}
+
+/// Runs `body` on a stack of so many bytes while the caller waits: in a task of its own, above all modules' tasks, that is gone
+/// afterwards. The caller must not be deleted meanwhile.
+pub fn on_stack_of<R>(stack_bytes: usize, body: impl FnOnce() -> R) -> Result<R, OutOfMemory> {
+    extern "C" fn run(job: *mut c_void) {
+        // SAFETY: the caller of `on_stack_of` waits until `done` is given, so the job outlives this.
+        let job = unsafe { &mut *job.cast::<Job<'_>>() };
+        (job.body)();
+        let done = job.done;
+        // SAFETY: the semaphore lives until this task has been deleted, which its waiter does.
+        unsafe {
+            ffi::xQueueGenericSend(done, core::ptr::null(), 0, ffi::QUEUE_SEND_TO_BACK);
+            ffi::vTaskSuspend(core::ptr::null_mut());
+        }
+    }
+    let mut body = Some(body);
+    let mut result = None;
+    let mut call = || result = body.take().map(|body| body());
+    // SAFETY: makes a semaphore that is not given.
+    let done = unsafe { ffi::xQueueCreateCountingSemaphore(1, 0) };
+    if done.is_null() {
+        return Err(OutOfMemory);
+    }
+    let mut job = Job { body: &mut call, done };
+    let spawned = spawn(run, c"worker", stack_bytes, (&raw mut job).cast(), MODULE_PRIORITY_LIMIT + 1);
+    if let Ok(task) = spawned {
+        // SAFETY: the semaphore and, until it is deleted here, the task live; a wait that is cut short goes on.
+        unsafe {
+            while ffi::xQueueSemaphoreTake(done, ffi::PORT_MAX_DELAY) != ffi::PD_PASS {}
+            ffi::vTaskDelete(task);
+        }
+    }
+    // SAFETY: nobody else knows it any more.
+    unsafe { ffi::vQueueDelete(done) };
+    spawned.and_then(|_| result.ok_or(OutOfMemory))
+}
+
 /// A kernel mutex with priority inheritance that lives for ever.
 pub struct Mutex(ffi::QueueHandle);
 
@@ -148,6 +205,17 @@ impl Mutex {
         // SAFETY: allocates from the kernel's heap, which exists before any caller.
         let handle = unsafe { ffi::xQueueCreateMutex(ffi::QUEUE_TYPE_MUTEX) };
         if handle.is_null() { Err(OutOfMemory) } else { Ok(Self(handle)) }
+    }
+
+    /// Gives the mutex, which the caller holds, to whoever waits for it, and takes it again.
+    pub fn offer(&self) {
+        if scheduler_running() {
+            // SAFETY: this task holds the mutex, and holds it again afterwards.
+            unsafe {
+                ffi::xQueueGenericSend(self.0, core::ptr::null(), 0, ffi::QUEUE_SEND_TO_BACK);
+                ffi::xQueueSemaphoreTake(self.0, ffi::PORT_MAX_DELAY);
+            }
+        }
     }
 
     /// Runs `body` with the mutex held. Before the scheduler starts there is nobody to exclude.

@@ -37,6 +37,10 @@ pub enum Line {
     Console = 3,
     /// The GPIO pins.
     Gpio = 4,
+    /// SYSTIMER comparator 1: esp_timer's alarm.
+    Alarm = 5,
+    /// The permission control: a forbidden access.
+    Protection = 16,
 }
 
 /// Interrupt priority of every line: above the threshold esp-hal leaves (0); lines do not nest.
@@ -72,6 +76,8 @@ extern "C" fn freertos_risc_v_application_interrupt_handler(cause: u32) {
         line if line == Line::Tick as u32 => tick::on_interrupt(),
         line if line == Line::Console as u32 => crate::console::on_interrupt(),
         line if line == Line::Gpio as u32 => crate::drivers::gpio::on_interrupt(),
+        line if line == Line::Alarm as u32 => crate::drivers::alarm::on_interrupt(),
+        line if line == Line::Protection as u32 => crate::protection::on_violation(),
         line => panic!("interrupt on CPU line {line}, which nobody uses"),
     };
     if switch {

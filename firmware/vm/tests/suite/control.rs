@@ -244,3 +244,40 @@ fn another_task_stops_an_endless_loop() {
         });
     });
 }
+
+#[test]
+fn long_blocks_of_memory_cost_fuel_by_their_length() {
+    // 1 KB is worth four units; what is shorter than 256 bytes is free.
+    for (length, fuel, left, kind) in [
+        (1024, 4, 0, None),
+        (1024, 3, 0, Some(TrapKind::OutOfFuel)),
+        (255, 0, 0, None),
+        (256, 1, 0, None),
+        (511, 5, 4, None),
+    ] {
+        for text in ["memset r2 r1 r0", "memmove r2 r2 r0"] {
+            let module = ModuleBuilder::new().function("i:", 4, 1024, &format!("adsp r2 0\n{text}\nret"));
+            with_instance(module, &TestHost::default(), |instance| {
+                instance.set_fuel(Some(fuel));
+                let mut shadow = vec![0; 64];
+                let context = Context::new(instance, &mut shadow, Stacks::Main, 1).expect("the main stack is free");
+                assert_eq!(context.call(0, &[length]).err().map(|trap| trap.kind), kind, "{text} {length} {fuel}");
+                drop(context);
+                assert_eq!(instance.fuel(), Some(left), "{text} {length} {fuel}");
+            });
+        }
+    }
+}
+
+#[test]
+fn a_context_with_a_budget_stops_where_the_instance_would_go_on() {
+    let module = ModuleBuilder::new().function("i:", 4, 0, "again:\naddi r0 r0 -1\nbnez r0 again\nret");
+    with_instance(module, &TestHost::default(), |instance| {
+        let mut shadow = vec![0; 64];
+        let context = Context::new(instance, &mut shadow, Stacks::Main, 1).expect("the main stack is free");
+        context.set_budget(Some(5000));
+        assert_eq!(context.call(0, &[5001]), Ok(0), "a budget is for each time that it is set");
+        context.set_budget(Some(5000));
+        assert_eq!(context.call(0, &[5002]).map_err(|trap| trap.kind), Err(TrapKind::OutOfFuel));
+    });
+}

@@ -11,5 +11,6 @@ mod hosts;
 mod jumps;
 mod life;
 mod memory;
+mod refusals;
 mod tail_calls;
 mod tasks;

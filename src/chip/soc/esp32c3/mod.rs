@@ -9,6 +9,7 @@ mod efuse;
 mod gpio;
 mod interrupt_matrix;
 pub mod pads;
+mod permissions;
 mod radio_power;
 pub mod regions;
 mod rtc_cntl;
@@ -24,6 +25,7 @@ use super::Peripheral;
 use super::flash_chip::FlashChip;
 use super::register_bank::RegisterBank;
 use crate::chip::cpu::{Bus, NEVER, Page, Request, Ticks, Unmodelled};
+use permissions::{Permission, PermissionControl};
 use regions::{
     FLASH_BACKING, FLASH_DATA, FLASH_INSTRUCTION, ROM, ROM_DATA, ROM_DATA_ALIAS, RTC_FAST, SRAM0, SRAM1,
     SRAM1_INSTRUCTION,
@@ -70,7 +72,7 @@ pub struct Esp32c3 {
     apb_ctrl: apb_ctrl::ApbCtrl,
     usb: usb_serial_jtag::UsbSerialJtag,
     system: system::System,
-    sensitive: RegisterBank,
+    permissions: PermissionControl,
     matrix: interrupt_matrix::InterruptMatrix,
     cache: cache::CacheControl,
     mmu: cache::MmuTable,
@@ -119,10 +121,7 @@ impl Esp32c3 {
             apb_ctrl: apb_ctrl::ApbCtrl::new(),
             usb: usb_serial_jtag::UsbSerialJtag::new(),
             system: system::System::new(),
-            sensitive: RegisterBank::new(
-                0x1000,
-                &[(0x1c, 0x0f), (0x2c, 0x0f), (0x34, 0x03), (0x108, 0x3fff), (0x10c, 0x3fff), (0x170, 0x01)],
-            ),
+            permissions: PermissionControl::new(),
             matrix: interrupt_matrix::InterruptMatrix::new(),
             cache: cache::CacheControl::new(),
             mmu: cache::MmuTable::new(),
@@ -132,6 +131,19 @@ impl Esp32c3 {
         };
         chip.settle_pads(0);
         chip
+    }
+
+    /// Whether a store and whether an instruction fetch at this address would be allowed, to the byte.
+    pub fn writable_executable(&self, address: u32) -> (bool, bool) {
+        let allowed = match address {
+            _ if SRAM1.contains(address) => self.permissions.data_bus(address - SRAM1.base),
+            _ if SRAM1_INSTRUCTION.contains(address) => {
+                self.permissions.instruction_bus(address - SRAM1_INSTRUCTION.base)
+            }
+            _ if RTC_FAST.contains(address) => self.permissions.rtc_fast(address - RTC_FAST.base),
+            _ => return self.page(address).map_or((false, false), |page| (page.writable, page.executable)),
+        };
+        (allowed.write, allowed.execute)
     }
 
     /// The flash MMU's table, which the bootloader fills.
@@ -193,7 +205,7 @@ impl Esp32c3 {
             0x6002_6000 => &mut self.apb_ctrl,
             0x6004_3000 => &mut self.usb,
             0x600c_0000 => &mut self.system,
-            0x600c_1000 => &mut self.sensitive,
+            0x600c_1000 => &mut self.permissions,
             0x600c_2000 => &mut self.matrix,
             0x600c_4000 => &mut self.cache,
             0x600c_5000 => &mut self.mmu,
@@ -299,20 +311,34 @@ impl Bus for Esp32c3 {
     fn page(&self, address: u32) -> Option<Page> {
         let page = address & !0xfff;
         let plain = |backing, writable, executable| Some(Page { backing, writable, executable });
+        let permitted = |backing, permission: Permission| {
+            let page = Page { backing, writable: permission.write, executable: permission.execute };
+            (permission != Permission::default()).then_some(page)
+        };
         let flash = |window: regions::Region, executable| {
             let offset = self.mmu.flash_offset(page - window.base)?;
             let inside = offset < self.spi1.flash.size();
             inside.then_some(Page { backing: FLASH_BACKING + offset, writable: false, executable })
         };
         match page {
-            _ if SRAM1.contains(page) => plain(page, true, false),
+            _ if SRAM1.contains(page) => {
+                let all = PermissionControl::page(page - SRAM1.base, |offset| self.permissions.data_bus(offset));
+                permitted(page, all)
+            }
             _ if FLASH_INSTRUCTION.contains(page) => flash(FLASH_INSTRUCTION, true),
             _ if FLASH_DATA.contains(page) => flash(FLASH_DATA, false),
-            _ if SRAM1_INSTRUCTION.contains(page) => plain(page - SRAM1_INSTRUCTION.base + SRAM1.base, true, true),
+            _ if SRAM1_INSTRUCTION.contains(page) => {
+                let start = page - SRAM1_INSTRUCTION.base;
+                let all = PermissionControl::page(start, |offset| self.permissions.instruction_bus(offset));
+                permitted(start + SRAM1.base, all)
+            }
             _ if SRAM0.contains(page) => plain(page, true, true),
             _ if ROM.contains(page) => plain(page, false, true),
             _ if ROM_DATA.contains(page) => plain(page - ROM_DATA.base + ROM_DATA_ALIAS, false, false),
-            _ if RTC_FAST.contains(page) => plain(page, true, true),
+            _ if RTC_FAST.contains(page) => {
+                let all = PermissionControl::page(page - RTC_FAST.base, |offset| self.permissions.rtc_fast(offset));
+                permitted(page, all)
+            }
             _ if regions::REGISTERS.contains(page) => plain(page, true, false),
             _ => None,
         }
@@ -339,7 +365,8 @@ impl Bus for Esp32c3 {
             let bytes = self.spi1.flash.bytes(range.clone()).to_vec();
             return Some(Request::Fill(FLASH_BACKING + range.start, bytes));
         }
-        if self.mmu.take_changed() {
+        // Both are looked at, so that one answer serves both.
+        if self.mmu.take_changed() | self.permissions.take_changed() {
             return Some(Request::Remap);
         }
         (self.output_ready_at() <= now).then_some(Request::Yield)
@@ -349,6 +376,7 @@ impl Bus for Esp32c3 {
         self.rtc_cntl.wants_reset()
             || self.spi1.flash.is_changed()
             || self.mmu.is_changed()
+            || self.permissions.is_changed()
             || self.output_ready_at() <= now
     }
 }

@@ -25,7 +25,7 @@ impl<'m> Converter<'m, '_> {
             }
             LLVMBlockAddressValueKind => self.block_address(value)?,
             LLVMConstantIntValueKind => match value.ty().int_width() {
-                Some(65..) => self.wide_constant(int_bits(value)?, ty),
+                Some(65..) => self.wide_constant(&wide_int(value)?, ty),
                 _ => ConstantKind::Int(int_bits(value)?),
             },
             LLVMConstantFPValueKind => {
@@ -51,12 +51,15 @@ impl<'m> Converter<'m, '_> {
         Ok(Constant { ty, kind })
     }
 
-    /// The two parts of an integer of more than 64 bits.
-    fn wide_constant(&self, bits: u128, ty: TypeId) -> ConstantKind {
-        let parts = [(0, u128::from(bits as u64)), (1, bits >> 64)];
-        let constants = parts.into_iter().filter_map(|(index, value)| {
+    /// The parts of an integer of more than 64 bits.
+    fn wide_constant(&self, words: &[u64], ty: TypeId) -> ConstantKind {
+        let constants = (0..).zip(words).filter_map(|(index, word)| {
             let (ty, _) = self.module.types.part(ty, index)?;
-            Some(Constant { ty, kind: ConstantKind::Int(value) })
+            let bits = match self.module.types.get(ty) {
+                Type::Int(bits) => *bits,
+                _ => 64,
+            };
+            Some(Constant { ty, kind: ConstantKind::Int(truncate((*word).into(), bits)) })
         });
         ConstantKind::Aggregate(constants.collect())
     }
@@ -220,12 +223,37 @@ pub(super) fn int_bits(value: Value<'_>) -> Result<u128> {
     if let Some(bits) = value.small_int() {
         return Ok(u128::from(bits));
     }
-    // Wider than 64 bits the C API has no getter; the text is "i128 -5".
+    match wide_int(value)?.as_slice() {
+        [low, high] => Ok(u128::from(*high) << 64 | u128::from(*low)),
+        _ => Err(unsupported(value)),
+    }
+}
+
+/// An integer constant of more than 64 bits in words of 64, the lowest first. The C API has no getter; the text is "i128 -5".
+fn wide_int(value: Value<'_>) -> Result<Vec<u64>> {
     let width = value.ty().int_width().ok_or_else(|| unsupported(value))?;
     let text = value.print();
     let number = text.rsplit(' ').next().unwrap_or_default();
-    let bits = number.parse::<u128>().ok().or_else(|| number.parse::<i128>().ok().map(|signed| signed as u128));
-    bits.map(|bits| truncate(bits, width)).ok_or_else(|| unsupported(value))
+    let (negative, digits) = number.strip_prefix('-').map_or((false, number), |digits| (true, digits));
+    let mut words = vec![0u64; width.div_ceil(64) as usize];
+    for digit in digits.chars() {
+        let mut carry = u128::from(digit.to_digit(10).ok_or_else(|| unsupported(value))?);
+        for word in &mut words {
+            carry += u128::from(*word) * 10;
+            *word = carry as u64;
+            carry >>= 64;
+        }
+    }
+    if negative {
+        let mut carry = true;
+        for word in &mut words {
+            (*word, carry) = (!*word).overflowing_add(carry.into());
+        }
+    }
+    if let Some(last) = words.last_mut() {
+        *last = truncate((*last).into(), (width - 1) % 64 + 1) as u64;
+    }
+    Ok(words)
 }
 
 /// The memory image of an array of plain numbers.

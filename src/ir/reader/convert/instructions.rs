@@ -80,27 +80,24 @@ impl<'m> Converter<'m, '_> {
         })
     }
 
-    /// An instruction that takes elements out of vectors or puts them in.
+    /// An instruction that takes an element out of a vector or puts one in. The scalarizer leaves known indices only.
     pub(super) fn rearrangement(
         &mut self,
         instruction: LlvmInstruction<'m>,
         values: &Values<'m>,
     ) -> Result<Option<Rearrangement>> {
-        use LLVMOpcode::*;
+        let known = |index| {
+            let index = instruction.value().operand(index).and_then(|index| index.small_int());
+            index.map(|index| u32::try_from(index).unwrap_or(u32::MAX)).ok_or_else(|| unsupported(instruction.value()))
+        };
         Ok(Some(match instruction.opcode() {
-            LLVMExtractElement => Rearrangement::Extract {
-                vector: self.at(instruction, 0, values)?,
-                index: self.at(instruction, 1, values)?,
-            },
-            LLVMInsertElement => Rearrangement::Insert {
+            LLVMOpcode::LLVMExtractElement => {
+                Rearrangement::Extract { vector: self.at(instruction, 0, values)?, index: known(1)? }
+            }
+            LLVMOpcode::LLVMInsertElement => Rearrangement::Insert {
                 vector: self.at(instruction, 0, values)?,
                 element: self.at(instruction, 1, values)?,
-                index: self.at(instruction, 2, values)?,
-            },
-            LLVMShuffleVector => Rearrangement::Shuffle {
-                first: self.at(instruction, 0, values)?,
-                second: self.at(instruction, 1, values)?,
-                indices: instruction.shuffle_mask(),
+                index: known(2)?,
             },
             _ => return Ok(None),
         }))

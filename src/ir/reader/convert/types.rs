@@ -58,7 +58,7 @@ impl<'m> Converter<'m, '_> {
                 width @ 1..=64 => Type::Int(width),
                 width => {
                     let message = format!("integers of {width} bits are not supported");
-                    return Err(Refusal::new(message, "use integers of at most 128 bits"));
+                    return Err(Refusal::new(message, "use narrower integers, or bit-fields of fewer bits in a row"));
                 }
             },
             LLVMArrayTypeKind => {

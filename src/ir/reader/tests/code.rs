@@ -249,3 +249,17 @@ fn conversions_name_their_operation() {
         [InstructionKind::Cast { op: CastOp::FloatToSigned, operand }] if *operand == value(0)
     ));
 }
+
+#[test]
+fn code_that_nothing_reaches_is_gone_whatever_it_holds() {
+    let module = module(
+        "define <4 x i32> @f(<4 x i32> %a, i32 %i) {
+          ret <4 x i32> %a
+        dead:
+          %s = shufflevector <4 x i32> %a, <4 x i32> %a, <4 x i32> <i32 3, i32 2, i32 1, i32 0>
+          %t = insertelement <4 x i32> %s, i32 1, i32 %i
+          ret <4 x i32> %t
+        }",
+    );
+    assert_eq!(function(&module, "f").blocks.len(), 1);
+}

@@ -86,7 +86,7 @@ fn ir_for_another_target_is_refused_by_name() {
 #[test]
 fn constructs_without_a_plain_form_are_refused_in_their_function() {
     for (text, what) in [
-        ("define i300 @f(i300 %x) {\n  ret i300 %x\n}\n", "300 bits"),
+        ("define i5000 @f(i5000 %x) {\n  ret i5000 %x\n}\n", "5000 bits"),
         ("define <vscale x 4 x i32> @f(<vscale x 4 x i32> %x) {\n  ret <vscale x 4 x i32> %x\n}\n", "vector"),
         (
             "define double @f(double %x) {\n  %y = call double @llvm.experimental.constrained.fadd.f64(double %x, double %x, metadata !\"round.dynamic\", metadata !\"fpexcept.strict\")\n  ret double %y\n}\ndeclare double @llvm.experimental.constrained.fadd.f64(double, double, metadata, metadata)\n",

@@ -1,0 +1,93 @@
+//! The order of blocks and the form of branches.
+
+use super::listing::becomes;
+use crate::codegen::layout::{Item, Located, assemble};
+use crate::codegen::machine::Block;
+use espb_format::instruction::Instruction;
+use espb_format::opcode::Opcode;
+
+#[test]
+fn a_loop_ends_in_its_branch_and_starts_by_falling_in() {
+    // The test that C writes at the head of the loop is turned round; the way out is the next instruction.
+    becomes(
+        "define i32 @f(i32 %n) {
+        entry:
+            br label %head
+        head:
+            %i = phi i32 [ %n, %entry ], [ %j, %body ]
+            %s = phi i32 [ 0, %entry ], [ %t, %body ]
+            %c = icmp eq i32 %i, 0
+            br i1 %c, label %end, label %body
+        body:
+            %t = add i32 %s, %i
+            %j = add i32 %i, -1
+            br label %head
+        end:
+            ret i32 %s
+        }",
+        "
+        ",
+    );
+}
+
+#[test]
+fn the_side_that_follows_needs_no_jump() {
+    becomes(
+        "define i32 @f(i32 %a, i32 %b) {
+            %c = icmp slt i32 %a, %b
+            br i1 %c, label %less, label %more
+        less:
+            %x = sub i32 %b, %a
+            br label %end
+        more:
+            %y = sub i32 %a, %b
+            br label %end
+        end:
+            %r = phi i32 [ %x, %less ], [ %y, %more ]
+            %s = mul i32 %r, %r
+            ret i32 %s
+        }",
+        "
+        ",
+    );
+}
+
+#[test]
+fn a_jump_to_a_return_is_a_return() {
+    becomes(
+        "declare void @g(i32)
+        define void @f(i32 %a) {
+            %c = icmp eq i32 %a, 5
+            br i1 %c, label %one, label %other
+        one:
+            call void @g(i32 1)
+            br label %end
+        other:
+            call void @g(i32 2)
+            br label %end
+        end:
+            ret void
+        }",
+        "
+        ",
+    );
+}
+
+/// The opcodes of a function whose first block branches over `between` words.
+fn branch_over(between: usize) -> Vec<Opcode> {
+    let plain = |opcode| -> Located { (Item::Plain(Instruction::new(opcode, &[])), None) };
+    let branch = Item::Branch { opcode: Opcode::BranchEqual, operands: vec![1, 2], to: Block(2) };
+    let blocks = [
+        (Block(0), vec![(branch, None)]),
+        (Block(1), (0..between).map(|_| plain(Opcode::Unreachable)).collect()),
+        (Block(2), vec![plain(Opcode::Return)]),
+    ];
+    let code = assemble(&blocks, 3).expect("everything is in reach");
+    code.words.iter().filter_map(|word| Opcode::from_byte(*word as u8)).collect()
+}
+
+#[test]
+fn a_branch_is_wide_only_where_its_target_is_out_of_reach() {
+    assert_eq!(branch_over(126)[0], Opcode::BranchEqual, "127 words on");
+    assert_eq!(branch_over(127)[0], Opcode::BranchEqualWide);
+}
