@@ -122,6 +122,13 @@ impl Transport for StreamTransport {
     fn receive(&mut self) -> Result<Received, DeviceError> {
         let mut bytes = vec![0; CHUNK];
         loop {
+            // Before reading: a device that never pauses must not keep anyone waiting.
+            if self.limit.is_some_and(|limit| Instant::now() >= limit) {
+                return Ok(Received::Timeout);
+            }
+            if self.deadline.is_some_and(|deadline| self.now() >= deadline) {
+                return Ok(Received::Deadline);
+            }
             match self.line.read(&mut bytes) {
                 Ok(0) => return Err(lost(&self.name, &io::ErrorKind::UnexpectedEof.into())),
                 Ok(length) => {
@@ -132,12 +139,6 @@ impl Transport for StreamTransport {
                     io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => {}
                     _ => return Err(lost(&self.name, &error)),
                 },
-            }
-            if self.deadline.is_some_and(|deadline| self.now() >= deadline) {
-                return Ok(Received::Deadline);
-            }
-            if self.limit.is_some_and(|limit| Instant::now() >= limit) {
-                return Ok(Received::Timeout);
             }
         }
     }

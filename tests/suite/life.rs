@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use espb::device::client::{Client, Heard, Message};
 use espb::device::emulated::{Attached, Count, EmulatedDevice};
+use espb_format::checksum::crc32;
 use espb_image::Chip;
 use espb_link::event::{Refusal, Resident, State, Stats, Value};
-use espb_link::request::{Argument, Call, Request, Start};
+use espb_link::request::{Argument, Call, Destination, MAX_CHUNK, Request, Start, Upload};
 use espb_link::{InstanceId, Source};
 
 use crate::compile::to_ir;
@@ -52,11 +53,12 @@ fn boot(module: &Path) -> EmulatedDevice {
 struct Device<'t> {
     client: Client<'t>,
     console: Vec<u8>,
+    uploads: u32,
 }
 
 impl<'t> Device<'t> {
     fn greet(device: &'t mut EmulatedDevice) -> Self {
-        let mut greeted = Self { client: Client::new(device), console: Vec::new() };
+        let mut greeted = Self { client: Client::new(device), console: Vec::new(), uploads: 0 };
         greeted.hear(|message| matches!(message, Message::Hello { .. }).then_some(()));
         greeted
     }
@@ -95,8 +97,31 @@ impl<'t> Device<'t> {
         })
     }
 
+    /// Makes an instance of the module in the slot, of which there can be one.
     fn load(&mut self) -> Result<InstanceId, Refusal> {
-        self.ask(&Request::Load { source: Source::Newest }, |message| match message {
+        self.load_from(Source::Newest)
+    }
+
+    /// Makes an instance of a module that is sent into RAM.
+    fn load_sent(&mut self, module: &[u8]) -> Result<InstanceId, Refusal> {
+        self.uploads += 1;
+        let token = self.uploads;
+        let (length, crc32) = (module.len() as u32, crc32(module));
+        let destination = Destination::Ram;
+        let offer = Upload { token, length, crc32, version: 0, floor: 0, signature: &[], destination };
+        self.ask(&Request::Upload(offer), |message| matches!(message, Message::Received { .. }).then_some(()));
+        for (index, bytes) in module.chunks(MAX_CHUNK).enumerate() {
+            let offset = (index * MAX_CHUNK) as u32;
+            let end = offset + bytes.len() as u32;
+            self.ask(&Request::Chunk { token, offset, bytes }, |message| {
+                matches!(message, Message::Received { bytes, .. } if *bytes == end).then_some(())
+            });
+        }
+        self.load_from(Source::Upload { token })
+    }
+
+    fn load_from(&mut self, source: Source) -> Result<InstanceId, Refusal> {
+        self.ask(&Request::Load { source }, |message| match message {
             Message::Loaded(loaded) => Some(Ok(loaded.instance)),
             Message::Refused(refused) => Some(Err(refused.kind)),
             _ => None,
@@ -202,7 +227,9 @@ fn a_thousand_rounds_leave_nothing_behind() {
 #[test]
 fn two_instances_share_nothing() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut device = boot(&module(folder.path()));
+    let module = module(folder.path());
+    let bytes = std::fs::read(&module).expect("just built");
+    let mut device = boot(&module);
     let mut device = Device::greet(&mut device);
     let before = resources(device.stats());
     let giver = device.load().expect("there is room");
@@ -212,7 +239,7 @@ fn two_instances_share_nothing() {
     {
         // What makes the queue was called already, and everything is in use.
         let given = if give == "give_queue" { queue } else { device.word(giver, give) };
-        let taker = device.load().expect("there is room for two");
+        let taker = device.load_sent(&bytes).expect("there is room for two");
         let states: Vec<State> = device.list().iter().map(|resident| resident.state).collect();
         assert_eq!(states, [State::Idle, State::Loaded]);
         device.start(taker, take, &[given.into()], true);
@@ -232,14 +259,17 @@ fn two_instances_share_nothing() {
 #[test]
 fn there_is_a_limit_to_instances_and_each_has_its_own_number() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut device = boot(&module(folder.path()));
+    let module = module(folder.path());
+    let bytes = std::fs::read(&module).expect("just built");
+    let mut device = boot(&module);
     let mut device = Device::greet(&mut device);
     let before = resources(device.stats());
-    let instances: Vec<InstanceId> = (0..4).map(|_| device.load().expect("there is room for four")).collect();
+    let instances: Vec<InstanceId> =
+        (0..4).map(|_| device.load_sent(&bytes).expect("there is room for four")).collect();
     assert_eq!(instances, [1, 2, 3, 4].map(InstanceId));
-    assert_eq!(device.load(), Err(Refusal::Request));
+    assert_eq!(device.load_sent(&bytes), Err(Refusal::Request));
     device.stop(InstanceId(2));
-    assert_eq!(device.load(), Ok(InstanceId(5)));
+    assert_eq!(device.load_sent(&bytes), Ok(InstanceId(5)));
     assert_eq!(device.call(InstanceId(2), "count", &[]), End::Refused(Refusal::Request));
     for instance in [1, 3, 4, 5] {
         device.stop(InstanceId(instance));

@@ -168,7 +168,7 @@ fn power_lost_at_any_change_of_an_update_leaves_the_old_or_the_new_module_to_run
                 assert!(update(&mut store, &new).is_err(), "change {change} was not cut");
                 let cut = store.into_storage();
                 let (first, after) = reset(cut.clone().powered());
-                let first = first.unwrap_or_else(|| panic!("nothing runs after {torn:?} at change {change}"));
+                let first = first.unwrap_or_else(|| std::panic!("nothing runs after {torn:?} at change {change}"));
                 assert!(first == old || first == new, "a wrong module runs after {torn:?} at change {change}");
                 // What a first reset starts on trial and never confirms is rolled back by the second.
                 let (second, _) = reset(after);
