@@ -114,10 +114,11 @@ fuzz: setup ## libFuzzer on container, verifier, interpreter and link, TIME seco
 infer-score: fixtures ## how well contracts are inferred without hints, on every function that a fixture calls
 	cargo test --quiet --release --package espb --test infer_score
 
-bench: setup build fixtures corpus ## the figures that the README states (ESPB_BLESS=1 writes them there), and the kernels' speed
+bench: setup build fixtures corpus ## the figures that the README states (ESPB_BLESS=1 writes them there), the kernels' speed and each program's code size
 	cargo bench --quiet --bench figures
 	@mkdir -p build/bench
 	cargo test --quiet --release --test conformance -- --kernels --json build/bench/kernels.json
+	cargo test --quiet --release --test conformance -- --random 0 --json build/bench/density.json 'clang-22 Os'
 
 bench-calls: build ## what calls between module and firmware cost, loading and starting too, in machine instructions
 	cargo bench --quiet --bench calls

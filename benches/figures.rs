@@ -22,6 +22,8 @@ fn main() {
     let (compute_run, compute_time) = run(&compute, &[]);
     let modest = module("tasks/hello_task", folder.path(), &["--heap", "4K:4K"]);
     let (modest_run, _) = run(&modest, &["--for", "1s"]);
+    let greedy = module("tasks/hello_task", folder.path(), &["--heap", "200K"]);
+    let (greedy_run, _) = run(&greedy, &["--for", "1s"]);
     let number = |object: &Value, path: &str| {
         object.pointer(path).and_then(Value::as_u64).unwrap_or_else(|| panic!("{path} in {object}"))
     };
@@ -34,9 +36,14 @@ fn main() {
         ("flash of VM and verifier", format!("{vm_flash} bytes"), "≤ 49152"),
         ("flash of the whole firmware image", format!("{image_flash} bytes"), ""),
         (
-            "linear memory that hello_task can have",
-            format!("{} bytes", number(&hello_run, "/memory/linear")),
+            "linear memory that hello_task can have (--heap 200K)",
+            format!("{} bytes", number(&greedy_run, "/memory/linear")),
             "≥ 204800",
+        ),
+        (
+            "linear memory that it gets without asking, beside room for other modules",
+            format!("{} bytes", number(&hello_run, "/memory/linear")),
+            "",
         ),
         (
             "RAM of an instance beyond its declared memory, heap 4K",
@@ -44,7 +51,7 @@ fn main() {
             "≤ 2048",
         ),
         (
-            "the same with all free RAM as heap (1/64 of it is bookkeeping)",
+            "the same for hello_task as it is (1/64 of the heap is bookkeeping)",
             format!("{} bytes", number(&hello_run, "/memory/overhead")),
             "",
         ),
