@@ -92,8 +92,10 @@ fn guided(folder: &TempDir, words: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_espb")).args(words).current_dir(folder.path()).output();
     let output = output.unwrap_or_else(|error| panic!("{words:?}: {error}"));
     let text = [output.stdout, output.stderr].concat();
-    let folder = format!("{}/", folder.path().display());
-    (output.status.code(), String::from_utf8_lossy(&text).replace(&folder, ""))
+    let whole = format!("{}/", folder.path().display());
+    // Where the repository lies beside the folder, places begin with the folder's name alone.
+    let name = format!("{}/", folder.path().file_name().unwrap_or_default().display());
+    (output.status.code(), String::from_utf8_lossy(&text).replace(&whole, "").replace(&name, ""))
 }
 
 #[test]
