@@ -5,9 +5,11 @@
 use super::module::Module;
 use super::text;
 use llvm_sys::LLVMDiagnosticSeverity;
+use llvm_sys::bit_writer::LLVMWriteBitcodeToMemoryBuffer;
 use llvm_sys::core::{
     LLVMContextCreate, LLVMContextDispose, LLVMContextSetDiagnosticHandler, LLVMCreateMemoryBufferWithMemoryRangeCopy,
-    LLVMDisposeMemoryBuffer, LLVMGetDiagInfoDescription, LLVMGetDiagInfoSeverity,
+    LLVMDisposeMemoryBuffer, LLVMGetBufferSize, LLVMGetBufferStart, LLVMGetDiagInfoDescription,
+    LLVMGetDiagInfoSeverity,
 };
 use llvm_sys::ir_reader::LLVMParseIRInContext2;
 use llvm_sys::prelude::{LLVMContextRef, LLVMDiagnosticInfoRef};
@@ -84,6 +86,21 @@ impl Context {
         let message = unsafe { text::take(message) };
         // SAFETY: on success LLVM made a module in this context that nobody else owns.
         unsafe { Module::own(module) }.filter(|_| !failed).ok_or(message)
+    }
+
+    /// The same module, written as bitcode and read again: then its values list their uses in the order in which bitcode's reader
+    /// meets them. LLVM's passes follow that order, and text gives another.
+    pub fn reread(&self, module: Module<'_>) -> Result<Module<'_>, String> {
+        // SAFETY: the module is valid, and the buffer belongs to us.
+        let bytes = unsafe {
+            let buffer = LLVMWriteBitcodeToMemoryBuffer(module.raw);
+            let start = LLVMGetBufferStart(buffer).cast::<u8>();
+            let bytes = std::slice::from_raw_parts(start, LLVMGetBufferSize(buffer)).to_vec();
+            LLVMDisposeMemoryBuffer(buffer);
+            bytes
+        };
+        drop(module);
+        self.parse(&bytes)
     }
 
     /// The name LLVM gives the input in parse errors.

@@ -64,7 +64,8 @@ pub(super) fn parse<'c>(
             "remove the file-level asm(\"…\") statement from the source",
         ));
     }
-    Ok(module)
+    // Text and bitcode of a program must give the same module.
+    context.reread(module).map_err(|message| parse_error(input, &message, false))
 }
 
 /// The text of textual IR, `None` for bitcode, or what the file is instead.
