@@ -11,8 +11,6 @@ pub mod firmware;
 pub mod flashing;
 #[cfg(feature = "emulate")]
 pub mod hosted;
-#[cfg(test)]
-mod lossy;
 pub mod port;
 #[cfg(feature = "emulate")]
 pub mod profile;
@@ -22,3 +20,6 @@ pub mod transport;
 pub mod trap;
 #[cfg(feature = "emulate")]
 mod waveform;
+
+#[cfg(test)]
+mod tests;

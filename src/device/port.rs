@@ -99,9 +99,12 @@ pub fn boards() -> Result<Vec<SerialPortInfo>, DeviceError> {
     Ok(usb.filter(|port| !duplicate(port)).collect())
 }
 
+/// Asks which of these ports is meant, and gives its index.
+pub type Ask<'a> = &'a mut dyn FnMut(&[String]) -> Option<usize>;
+
 /// The port that is meant when none was named: the only board there is, or what `ask` says. `ask` is `None` where nobody can be
 /// asked.
-pub fn choose(ask: Option<&mut dyn FnMut(&[String]) -> Option<usize>>) -> Result<String, DeviceError> {
+pub fn choose(ask: Option<Ask<'_>>) -> Result<String, DeviceError> {
     let mut names: Vec<String> = boards()?.into_iter().map(|port| port.port_name).collect();
     match (names.len(), ask) {
         (0, _) => Err(error("no board was found on any serial port".into(), PortTrouble::NoneFound)),

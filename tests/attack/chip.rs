@@ -46,6 +46,9 @@ pub enum End {
     Trapped(Trap),
 }
 
+/// How a call ended, if it has, or the firmware's words where it refused it; and what was printed meanwhile.
+pub type Called = (Option<Result<End, String>>, Vec<u8>);
+
 /// An emulated chip that has said hello.
 pub struct Conversation<'d> {
     client: Client<'d>,
@@ -108,7 +111,7 @@ impl<'d> Conversation<'d> {
         call: Call<'_>,
         fuel: Option<u64>,
         time: Duration,
-    ) -> Result<(Option<Result<End, String>>, Vec<u8>), String> {
+    ) -> Result<Called, String> {
         self.text.clear();
         self.send(&Request::Start(Start { instance, call, arguments: heapless::Vec::new(), fuel, detached: false }))?;
         let ended = self.hear(time, |message| match message {

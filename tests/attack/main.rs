@@ -64,7 +64,7 @@ fn main() -> ExitCode {
                         break;
                     }
                     let bytes = copy(&modules, number);
-                    match attack(&bytes, number % 2 == 0) {
+                    match attack(&bytes, number.is_multiple_of(2)) {
                         Ok(survived) => {
                             tally.lock().expect("no worker panics")[survived.outcome as usize] += 1;
                             worst.fetch_max(survived.heartbeat_delay.into(), Ordering::Relaxed);

@@ -95,7 +95,7 @@ fn strict() -> Folder {
 
 /// What gcc for these chips is told beside the folders and macros, in a real ESP-IDF project.
 const XTENSA: &str = "-mlongcalls -Wno-frame-address -ffunction-sections -fdata-sections -Wall -Werror=all -Wextra \
-    -Wno-error=unused-function -gdwarf-4 -ggdb -Og -fmacro-prefix-map=/home/user/project=. -fstrict-volatile-bitfields \
+    -Wno-error=unused-function -gdwarf-4 -ggdb -Og -fmacro-prefix-map=/project=. -fstrict-volatile-bitfields \
     -fno-jump-tables -fno-tree-switch-conversion -std=gnu17 -Wno-old-style-declaration -fno-builtin-memcpy \
     -mfix-esp32-psram-cache-issue -MD -MT app.c.obj -MF app.c.obj.d";
 

@@ -255,14 +255,7 @@ fn wide_integers_compute_in_two_parts() {
             }
             program.function(&ty, &ty, &format!("%s = urem {ty} %b, {bits}\n  %r = {op} {ty} %a, %s"), &operands);
         }
-        for predicate in ["eq", "ne", "ugt", "uge", "ult", "ule", "sgt", "sge", "slt", "sle"] {
-            program.function("i1", &ty, &format!("%r = icmp {predicate} {ty} %a, %b"), &operands);
-            program.function("i1", &ty, &format!("%r = icmp {predicate} {ty} %a, %a"), &operands);
-        }
-        for name in ["smin", "umax", "uadd.sat", "usub.sat", "sadd.sat", "ssub.sat"] {
-            program.declare(&format!("declare {ty} @llvm.{name}.{ty}({ty}, {ty})"));
-            program.function(&ty, &ty, &format!("%r = call {ty} @llvm.{name}.{ty}({ty} %a, {ty} %b)"), &operands);
-        }
+        comparisons(&mut program, &ty, &operands);
         for name in ["ctpop", "bitreverse"] {
             program.declare(&format!("declare {ty} @llvm.{name}.{ty}({ty})"));
             program.function(
@@ -292,6 +285,18 @@ fn wide_integers_compute_in_two_parts() {
     }
 }
 
+/// Comparisons, and what is made of them: the smaller, the larger, saturation.
+fn comparisons(program: &mut Program, ty: &str, operands: &[(&str, &str)]) {
+    for predicate in ["eq", "ne", "ugt", "uge", "ult", "ule", "sgt", "sge", "slt", "sle"] {
+        program.function("i1", ty, &format!("%r = icmp {predicate} {ty} %a, %b"), operands);
+        program.function("i1", ty, &format!("%r = icmp {predicate} {ty} %a, %a"), operands);
+    }
+    for name in ["smin", "umax", "uadd.sat", "usub.sat", "sadd.sat", "ssub.sat"] {
+        program.declare(&format!("declare {ty} @llvm.{name}.{ty}({ty}, {ty})"));
+        program.function(ty, ty, &format!("%r = call {ty} @llvm.{name}.{ty}({ty} %a, {ty} %b)"), operands);
+    }
+}
+
 #[test]
 fn integers_of_any_width_compute_in_parts() {
     for bits in [129u32, 136, 191, 192, 200, 300] {
@@ -312,14 +317,7 @@ fn integers_of_any_width_compute_in_parts() {
             }
             program.function(&ty, &ty, &format!("%s = and {ty} %b, 127\n  %r = {op} {ty} %a, %s"), &operands);
         }
-        for predicate in ["eq", "ne", "ugt", "uge", "ult", "ule", "sgt", "sge", "slt", "sle"] {
-            program.function("i1", &ty, &format!("%r = icmp {predicate} {ty} %a, %b"), &operands);
-            program.function("i1", &ty, &format!("%r = icmp {predicate} {ty} %a, %a"), &operands);
-        }
-        for name in ["smin", "umax", "uadd.sat", "usub.sat", "sadd.sat", "ssub.sat"] {
-            program.declare(&format!("declare {ty} @llvm.{name}.{ty}({ty}, {ty})"));
-            program.function(&ty, &ty, &format!("%r = call {ty} @llvm.{name}.{ty}({ty} %a, {ty} %b)"), &operands);
-        }
+        comparisons(&mut program, &ty, &operands);
         for (narrow, extension) in
             [("i20", "sext"), ("i64", "zext"), ("i100", "sext"), ("i128", "zext"), ("i128", "sext")]
         {

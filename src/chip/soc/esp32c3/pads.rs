@@ -147,10 +147,10 @@ impl Pads {
 
     /// Applies the next input.
     pub fn apply_input(&mut self) {
-        if let Some(PinLevel { pin, level, .. }) = self.inputs.pop_front() {
-            if let Some(place) = self.applied.get_mut(usize::from(pin.number())) {
-                *place = level;
-            }
+        if let Some(PinLevel { pin, level, .. }) = self.inputs.pop_front()
+            && let Some(place) = self.applied.get_mut(usize::from(pin.number()))
+        {
+            *place = level;
         }
     }
 

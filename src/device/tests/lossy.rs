@@ -14,10 +14,10 @@ use espb_slots::{
     Area, Install, Memory, ModuleName, Offer, Receiver, SECTOR, Seal, SlotIndex, Storage, Store, TransferError,
 };
 
-use super::dialogue::{Dialogue, Goal, Trouble};
-use super::transport::{DeviceError, Received, Transport};
+use crate::device::dialogue::{Dialogue, Goal, Trouble};
+use crate::device::transport::{DeviceError, Received, Transport};
 
-#[path = "../../tests/shared/random.rs"]
+#[path = "../../../tests/shared/random.rs"]
 mod random;
 use random::Random;
 
