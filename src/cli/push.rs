@@ -67,9 +67,10 @@ fn push(
     dialogue: &mut Dialogue<'_, '_>,
     reporter: Reporter,
 ) -> Result<Exit, Trouble> {
+    let began = SystemTime::now();
     if !args.stay {
         let instance = into_ram(file, &args.arguments, dialogue, reporter)?;
-        report(file, instance, None, reporter);
+        report(file, instance, None, began, reporter);
         return Ok(Exit::Success);
     }
     let (module, seal) = Seal::split(&file.bytes);
@@ -92,8 +93,11 @@ fn push(
         reporter.talk("the module was rolled back; the one before runs again");
         return Ok(Exit::Trapped);
     }
-    dialogue.confirm(slot)?;
-    report(file, instance, Some(slot), reporter);
+    if !dialogue.confirm(slot)? {
+        reporter.talk("the device has given the trial up; `espb list` shows what runs");
+        return Ok(Exit::Trapped);
+    }
+    report(file, instance, Some(slot), began, reporter);
     Ok(Exit::Success)
 }
 
@@ -145,12 +149,21 @@ pub fn survives(
     }
 }
 
-fn report(file: &ModuleFile, InstanceId(instance): InstanceId, slot: Option<u8>, reporter: Reporter) {
+/// Tells that a module runs, and how long after `began`.
+pub fn report(
+    file: &ModuleFile,
+    InstanceId(instance): InstanceId,
+    slot: Option<u8>,
+    began: SystemTime,
+    reporter: Reporter,
+) {
+    let milliseconds = SystemTime::now().duration_since(began).unwrap_or_default().as_millis() as u64;
     if reporter.is_json() {
         return reporter.object(&json!({
             "reason": "pushed", "name": file.name, "bytes": file.bytes.len(), "instance": instance, "slot": slot,
+            "milliseconds": milliseconds,
         }));
     }
     let place = slot.map_or("RAM".into(), |slot| format!("slot {slot}"));
-    reporter.talk(&format!("{} runs from {place} as instance {instance}", file.name));
+    reporter.talk(&format!("[{} runs from {place} as instance {instance} after {milliseconds} ms]", file.name));
 }

@@ -42,7 +42,12 @@ pub fn run(args: &StartArgs, reporter: Reporter) -> Exit {
                 reporter.talk("the module trapped on its trial and was rolled back");
                 return Ok(Exit::Trapped);
             }
-            slot.map(|slot| dialogue.confirm(slot)).transpose()?;
+            if let Some(slot) = slot
+                && !dialogue.confirm(slot)?
+            {
+                reporter.talk("the device has given the trial up; `espb list` shows what runs");
+                return Ok(Exit::Trapped);
+            }
         }
         if reporter.is_json() {
             reporter.object(&json!({ "reason": "started", "instance": instance.0, "slot": slot }));

@@ -123,7 +123,7 @@ fn two_hundred_updates_leave_the_device_as_it_was() {
     for update in 0..200u32 {
         let (slot, _) = replace(&mut dialogue, update + 1, &modules[update as usize % 2]).expect("an update");
         pass(&mut dialogue, 25);
-        dialogue.confirm(slot).expect("it is kept");
+        assert!(dialogue.confirm(slot).expect("an answer"), "it is kept");
         let stats = dialogue.stats(None).expect("counters");
         figures.push((stats.free_heap, stats.largest_free_block, stats.free_thunks));
     }
@@ -142,7 +142,7 @@ fn power_lost_at_any_write_of_an_update_leaves_a_module_that_runs() {
     let mut ignore = |_: &[u8]| {};
     let mut dialogue = Dialogue::begin(&mut device, &mut ignore).expect("the device answers");
     let (slot, _) = replace(&mut dialogue, 1, &new).expect("an update");
-    dialogue.confirm(slot).expect("it is kept");
+    assert!(dialogue.confirm(slot).expect("an answer"), "it is kept");
     let changes = device.machine().flash_history().to_vec();
     assert!(changes.len() > 25, "{} changes", changes.len());
     let mut seen = [0, 0];
@@ -215,7 +215,7 @@ fn a_device_with_a_key_refuses_what_is_not_signed_with_it_or_is_too_old() {
     let slot = dialogue.install(1, &module, &good, SLOT, &mut |_| {}).expect("rightly signed");
     let instance = dialogue.load(Source::Slot(slot)).expect("it is loaded");
     dialogue.start(instance, &[]).expect("it runs");
-    dialogue.confirm(slot).expect("it is kept");
+    assert!(dialogue.confirm(slot).expect("an answer"), "it is kept");
     let forgeries = [
         Seal { signature: None, ..good },
         Seal { version: 6, ..good },
