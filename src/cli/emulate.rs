@@ -1,6 +1,6 @@
 //! `espb emulate`: an emulated chip that is kept alive for other commands to talk to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use espb_image::Chip;
@@ -12,6 +12,7 @@ use super::files;
 use super::image::{FirmwareArgs, ModuleArgs, ModuleFile, refused};
 use super::link::default_socket;
 use super::report::Reporter;
+use crate::chip::Machine;
 use crate::device::hosted;
 use crate::device::listener::Link;
 use crate::diagnostic::Diagnostic;
@@ -29,7 +30,7 @@ pub struct EmulateArgs {
     /// for each kind of chip, which `--emulate CHIP` of the other commands means
     #[arg(long, value_name = "LINK")]
     link: Option<String>,
-    /// Keep the flash in this file: read if it exists, written at the end
+    /// Keep the flash in this file: read if it exists, written at each change
     #[arg(long, value_name = "FILE", conflicts_with = "module")]
     flash: Option<PathBuf>,
     #[command(flatten)]
@@ -82,15 +83,38 @@ fn serve(args: &EmulateArgs, flash: Vec<u8>, reporter: Reporter) -> Result<(), D
         reporter.talk(&format!("an emulated {} listens at {}", args.chip, link.name()));
     }
     let mut kept = Ok(());
-    let mut next_save = crate::chip::Machine::TICKS_PER_SECOND;
-    // Kept each virtual second, since nothing is heard of the end.
-    let mut keep = |machine: &crate::chip::Machine| {
-        if let Some(file) = args.flash.as_ref().filter(|_| machine.now() >= next_save) {
-            next_save = machine.now() + crate::chip::Machine::TICKS_PER_SECOND;
-            kept = files::write(file, machine.flash());
+    let mut file = args.flash.as_deref().map(|path| FlashFile { path, written: flash.clone(), looked: 0 });
+    let mut keep = |machine: &Machine| {
+        if let Some(file) = &mut file {
+            kept = file.keep(machine);
         }
         kept.is_ok()
     };
     hosted::serve(flash, link.line(), &mut keep).map_err(|error| diagnostic(&error))?;
     kept
+}
+
+/// Virtual time between two looks at the flash.
+const LOOK: u64 = Machine::TICKS_PER_SECOND / 20;
+
+/// A file that holds what the chip's flash holds. Nothing is heard of the end, so it is written at each change.
+struct FlashFile<'a> {
+    path: &'a Path,
+    written: Vec<u8>,
+    looked: u64,
+}
+
+impl FlashFile<'_> {
+    fn keep(&mut self, machine: &Machine) -> Result<(), Diagnostic> {
+        // After a reset time begins anew.
+        if machine.now().abs_diff(self.looked) < LOOK {
+            return Ok(());
+        }
+        self.looked = machine.now();
+        if machine.flash() != self.written {
+            self.written = machine.flash().to_vec();
+            files::write(self.path, &self.written)?;
+        }
+        Ok(())
+    }
 }

@@ -28,7 +28,10 @@ fn text(message: &Message) -> Option<String> {
         },
         Message::Refused(refused) => format!("refused: {}", refused.reason),
         Message::Trapped { instance, trap, .. } => {
-            format!("instance {} was stopped: {}; name its module to see the C lines", instance.0, trap.reason)
+            format!(
+                "instance {} was stopped: {}; its module is not below this folder: name it to see the C lines",
+                instance.0, trap.reason
+            )
         }
         Message::Slots(table) => {
             let states: Vec<&str> = table.slots.iter().map(|slot| slot.state.name()).collect();
@@ -68,7 +71,7 @@ fn objects(message: &Message) -> Vec<serde_json::Value> {
             let frames = trap.backtrace.iter().map(|(function, word)| json!({ "function": function, "word": word }));
             json!({
                 "reason": "trapped", "instance": instance.0, "trap": trap.code, "message": trap.reason,
-                "cause": trap.value, "task": trap.task, "backtrace": frames.collect::<Vec<_>>(),
+                "cause": trap.value, "task": trap.task, "module_crc32": trap.module_crc32, "backtrace": frames.collect::<Vec<_>>(),
                 "instructions": instructions,
             })
         }

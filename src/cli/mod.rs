@@ -14,6 +14,7 @@ mod event;
 mod exit;
 mod explain;
 mod files;
+mod find;
 mod flash;
 mod image;
 mod inspect;

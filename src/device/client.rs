@@ -1,7 +1,5 @@
 //! The host's end of the link: requests out, events in, console text between them. Knows what a message is, not what to do about it.
 
-use std::collections::VecDeque;
-
 use espb_link::event::{Event, Exited, Hello, Loaded, Refusal, Resident, SlotInfo, Stats};
 use espb_link::frame::{self, MAX_FRAME};
 use espb_link::request::Request;
@@ -15,7 +13,8 @@ use super::transport::{Counters, DeviceError, Received, Transport};
 pub struct Client<'t> {
     transport: &'t mut dyn Transport,
     splitter: Splitter,
-    heard: VecDeque<Heard>,
+    /// What has arrived and was not looked at yet.
+    arrived: std::vec::IntoIter<u8>,
     tag: Tag,
 }
 
@@ -130,6 +129,8 @@ pub struct Trap {
     pub task: String,
     /// Function and code word, innermost first.
     pub backtrace: Vec<(u16, u32)>,
+    /// CRC-32 of the module.
+    pub module_crc32: u32,
 }
 
 /// Why the device did not do what it was asked for.
@@ -146,7 +147,7 @@ pub struct RefusedRequest {
 impl<'t> Client<'t> {
     /// A conversation over this transport.
     pub fn new(transport: &'t mut dyn Transport) -> Self {
-        Self { transport, splitter: Splitter::new(), heard: VecDeque::new(), tag: Tag::UNASKED }
+        Self { transport, splitter: Splitter::new(), arrived: Vec::new().into_iter(), tag: Tag::UNASKED }
     }
 
     /// The transport, for its clock and counters.
@@ -185,23 +186,20 @@ impl<'t> Client<'t> {
     /// Waits for the next event. Console text goes to `console` as it comes. What is no event, such as an echo, is left out.
     pub fn receive(&mut self, console: &mut dyn FnMut(&[u8])) -> Result<Heard, DeviceError> {
         loop {
-            if let Some(heard) = self.heard.pop_front() {
-                return Ok(heard);
-            }
-            let bytes = match self.transport.receive()? {
-                Received::Bytes(bytes) => bytes,
-                Received::Deadline => return Ok(Heard::Deadline),
-                Received::Timeout => return Ok(Heard::Timeout),
-            };
-            for byte in bytes {
+            for byte in self.arrived.by_ref() {
                 match self.splitter.push(byte) {
                     Piece::Nothing => {}
                     Piece::Text(text) => console(text),
                     Piece::Message(message) => match frame::decode(message) {
-                        Ok((event, tag)) => self.heard.push_back(Heard::Message(owned(event)?, tag)),
+                        Ok((event, tag)) => return Ok(Heard::Message(owned(event)?, tag)),
                         Err(_) => same_protocol(frame::protocol_of(message).unwrap_or(PROTOCOL))?,
                     },
                 }
+            }
+            match self.transport.receive()? {
+                Received::Bytes(bytes) => self.arrived = bytes.into_iter(),
+                Received::Deadline => return Ok(Heard::Deadline),
+                Received::Timeout => return Ok(Heard::Timeout),
             }
         }
     }
@@ -239,6 +237,7 @@ fn owned(event: Event<'_>) -> Result<Message, DeviceError> {
                 reason: trapped.reason.into(),
                 value: trapped.value,
                 task: trapped.task.into(),
+                module_crc32: trapped.module_crc32,
                 backtrace: trapped.backtrace.iter().map(|frame| (frame.function, frame.word)).collect(),
             },
         },

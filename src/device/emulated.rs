@@ -57,6 +57,8 @@ pub struct EmulatedDevice {
     waveform: Option<Waveform<BufWriter<File>>>,
     nvs: Option<(PathBuf, Range<usize>)>,
     watcher: Option<Watcher>,
+    /// Why the chip stopped, to be told when its last words were.
+    ended: Option<Stop>,
 }
 
 /// Looks at the chip, or interferes, where it has reached a breakpoint.
@@ -115,7 +117,7 @@ impl EmulatedDevice {
             None => None,
         };
         let wall_clock = timeout.map(|timeout| Instant::now() + timeout);
-        Ok(Self { machine, firmware, deadline: None, wall_clock, waveform, nvs, watcher: None })
+        Ok(Self { machine, firmware, deadline: None, wall_clock, waveform, nvs, watcher: None, ended: None })
     }
 
     /// Where a function of the firmware lies.
@@ -139,7 +141,16 @@ impl EmulatedDevice {
         })?;
         let machine = Machine::esp32c3(flash, MachineOptions::default())
             .map_err(|error| DeviceError { message: error.to_string(), help: help.into() })?;
-        Ok(Self { machine, firmware, deadline: None, wall_clock: None, waveform: None, nvs: None, watcher: None })
+        Ok(Self {
+            machine,
+            firmware,
+            deadline: None,
+            wall_clock: None,
+            waveform: None,
+            nvs: None,
+            watcher: None,
+            ended: None,
+        })
     }
 
     /// The chip itself.
@@ -219,10 +230,14 @@ impl Transport for EmulatedDevice {
 
     fn receive(&mut self) -> Result<Received, DeviceError> {
         loop {
-            let stop = self.run()?;
+            let stop = match self.ended.take() {
+                Some(stop) => stop,
+                None => self.run()?,
+            };
             let bytes: Vec<u8> = self.machine.take_uart_output().iter().map(|sent| sent.byte).collect();
             if !bytes.is_empty() {
-                // A limit that was reached at the same time is reached again by the next call.
+                // A limit that was reached at the same time is reached again by the next call; an end is not.
+                self.ended = matches!(stop, Stop::Reset(_) | Stop::Fault(_) | Stop::Breakpoint).then_some(stop);
                 return Ok(Received::Bytes(bytes));
             }
             return match stop {

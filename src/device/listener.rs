@@ -97,14 +97,15 @@ fn socket(name: &str) -> io::Result<Link> {
 fn pty() -> io::Result<Link> {
     use serialport::{SerialPort, TTYPort};
 
-    let (mut ours, mut theirs) = TTYPort::pair()?;
+    let (mut ours, theirs) = TTYPort::pair()?;
     let name = theirs.name().ok_or(io::ErrorKind::Unsupported)?;
-    // Kept open, so that the line does not hang up between two programs, but not for this one alone.
-    theirs.set_exclusive(false)?;
+    // Kept open, so that the line does not hang up between two programs, but not locked as `theirs` is.
+    let held = std::fs::File::options().read(true).write(true).open(&name)?;
+    drop(theirs);
     ours.set_timeout(Duration::ZERO)?;
     let mut ours = Some(ours);
     let line = Box::new(Listener::new(Box::new(move || Ok(ours.take()))));
-    Ok(Link { name, line, _held: Some(Box::new(theirs)) })
+    Ok(Link { name, line, _held: Some(Box::new(held)) })
 }
 
 #[cfg(not(unix))]

@@ -10,6 +10,7 @@ use espb::device::client::Message;
 use espb::device::dialogue::{Dialogue, Goal, Trouble};
 use espb::device::emulated::EmulatedDevice;
 use espb::device::firmware;
+use espb_format::checksum::crc32;
 use espb_image::{Chip, FlashImage, Placement, PublicKey};
 use espb_link::event::Refusal;
 use espb_link::{InstanceId, Source};
@@ -177,7 +178,10 @@ fn a_trial_that_traps_or_is_not_confirmed_or_ends_in_a_reset_gives_way_to_the_ol
     let (slot, instance) = replace(&mut dialogue, 1, &trap).expect("it starts");
     let mut trapped = false;
     while let Some(message) = dialogue.next(Some(Duration::from_millis(100))).expect("the device goes on") {
-        trapped |= matches!(message, Message::Trapped { instance: which, .. } if which == instance);
+        if let Message::Trapped { instance: which, trap: report, .. } = message {
+            assert_eq!((which, report.module_crc32), (instance, crc32(&trap)));
+            trapped = true;
+        }
     }
     assert!(trapped);
     assert!(is_bad(&mut device, slot) && prints(&mut device, 50).contains("old"), "it trapped");

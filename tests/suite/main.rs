@@ -19,11 +19,15 @@ mod link;
 mod linking;
 mod man;
 mod messages;
+mod monitor;
 #[path = "../shared/mutant.rs"]
 mod mutant;
 mod program;
 mod project;
+mod project_file;
 #[path = "../shared/random.rs"]
 mod random;
 mod registered;
 mod run;
+mod terminal;
+mod watch;

@@ -42,6 +42,7 @@ fn trapped() -> Event<'static> {
         value: Some(0),
         task: "my_task",
         backtrace: heapless::Vec::from_slice(&[Frame { function: 0, word: 0 }; MAX_BACKTRACE]).expect("16 frames"),
+        module_crc32: u32::MAX,
         instructions: u64::MAX,
     })
 }
