@@ -21,6 +21,7 @@ mod man;
 mod messages;
 #[path = "../shared/mutant.rs"]
 mod mutant;
+mod permission;
 mod program;
 mod project;
 #[path = "../shared/random.rs"]

@@ -8,6 +8,7 @@ mod copies;
 mod cpu;
 mod demand;
 mod esp_err;
+mod esp_event;
 mod esp_log;
 mod esp_system;
 mod esp_timer;
@@ -22,6 +23,7 @@ mod nvs;
 mod queue;
 mod random;
 mod real;
+mod stdin;
 mod stdio;
 mod stdlib;
 mod stream;
@@ -29,6 +31,7 @@ mod string;
 mod task;
 mod task_info;
 mod timer;
+mod uart;
 
 pub use copies::Copies;
 pub use demand::describe as describe_demand;
@@ -42,15 +45,20 @@ use espb_link::event::Refusal;
 use espb_vm::{Host, HostCall, HostFunction, Instance, Trap, TrapKind};
 
 use crate::{
+    input,
     instance::{Failure, Running, end, load::Refused, task::ModuleTask},
-    kernel::{self, OutOfMemory},
+    kernel::{self, OutOfMemory, ffi},
     native_call,
 };
 
 include!(concat!(env!("OUT_DIR"), "/contracts.rs"));
 
-/// The functions with `restricted` in their hints line that modules may call all the same.
-const ALLOWED: &[&str] = &[];
+/// The functions with `restricted` in their hints line that every module may call all the same: their names, separated by commas, from
+/// the build's environment.
+const ALLOWED: &str = match option_env!("ESPB_ALLOW") {
+    Some(names) => names,
+    None => "",
+};
 
 /// A host function's code.
 #[derive(Clone, Copy)]
@@ -103,7 +111,7 @@ const fn own(name: &'static str, function: fn(&mut Call<'_, '_>) -> Result<u64, 
     Registration { name, action: Action::Own(function) }
 }
 
-const GROUPS: [&[Registration]; 25] = [
+const GROUPS: [&[Registration]; 28] = [
     task::TABLE,
     task_info::TABLE,
     queue::TABLE,
@@ -111,7 +119,9 @@ const GROUPS: [&[Registration]; 25] = [
     event::TABLE,
     stream::TABLE,
     esp_timer::TABLE,
+    esp_event::TABLE,
     gpio::TABLE,
+    uart::TABLE,
     nvs::TABLE,
     nvs::NUMBER_TABLE,
     interrupt::TABLE,
@@ -119,6 +129,7 @@ const GROUPS: [&[Registration]; 25] = [
     esp_log::TABLE,
     esp_system::TABLE,
     stdio::TABLE,
+    stdin::TABLE,
     stdlib::TABLE,
     memory::TABLE,
     string::TABLE,
@@ -283,8 +294,9 @@ const fn plain() -> [Option<(native_call::Function, bool)>; HOST_CONTRACTS.len()
     plain
 }
 
-/// Compares every import with this firmware's contracts.
-pub fn check_imports(module: &Module<'_>) -> Result<(), Refused> {
+/// Compares every import with this firmware's contracts. Restricted functions are refused but for those in `allowed`, and those that this
+/// firmware allows every module.
+pub fn check_imports(module: &Module<'_>, allowed: &[&str]) -> Result<(), Refused> {
     for import in module.imports() {
         let refuse = |reason: &dyn core::fmt::Display| {
             Refused::new(Refusal::Import, format_args!("import `{}`: {reason}", import.name))
@@ -296,8 +308,9 @@ pub fn check_imports(module: &Module<'_>) -> Result<(), Refused> {
         let immeta = record(SectionKind::MarshalMeta, import.marshal).map_err(|error| refuse(&error))?;
         let cbmeta = record(SectionKind::CallbackMeta, import.callbacks).map_err(|error| refuse(&error))?;
         contract.check(&import.signature, immeta, cbmeta).map_err(|difference| refuse(&difference))?;
-        if contract.flags.contains(Flags::RESTRICTED) && !ALLOWED.contains(&import.name) {
-            return Err(refuse(&"it affects the whole device, which this firmware does not allow modules"));
+        let is_allowed = || ALLOWED.split(',').chain(allowed.iter().copied()).any(|name| name.trim() == import.name);
+        if contract.flags.contains(Flags::RESTRICTED) && !is_allowed() {
+            return Err(refuse(&"it affects the whole device, and nobody has allowed it"));
         }
     }
     Ok(())
@@ -364,12 +377,23 @@ fn delete_object(kind: HandleKind, handle: u32) {
 
 /// Starts what host functions need beside their callers.
 pub fn start() -> Result<(), OutOfMemory> {
-    esp_timer::init()
+    esp_timer::init()?;
+    esp_event::init()?;
+    input::init()?;
+    uart::init()
+}
+
+/// A task of a module is no more: whatever it was in the middle of is another's now.
+pub fn forget_task(task: ffi::TaskHandle) {
+    uart::forget_task(task);
+    input::forget_task(task);
 }
 
 /// Turns off whatever could still ask for callbacks of an instance, and gives its hardware back.
 pub fn release_hardware(running: &'static Running) {
+    uart::release(running);
     gpio::release(running);
+    esp_event::forget(running);
     esp_timer::forget(running.instance().thunks());
     esp_log::forget(running);
 }

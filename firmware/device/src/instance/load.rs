@@ -55,15 +55,15 @@ impl From<espb_format::error::FormatError> for Refused {
     }
 }
 
-/// Makes an instance of a module, which `start` then runs.
-pub fn load(origin: Origin) -> Result<(&'static Running, Loaded), Refused> {
+/// Makes an instance of a module, which `start` then runs. It may call the restricted functions in `allowed`.
+pub fn load(origin: Origin, allowed: &[&str]) -> Result<(&'static Running, Loaded), Refused> {
     let before = counters::instructions();
     let free = kernel::heap::free_bytes();
     if registry::is_full() {
         let reason = format_args!("{MAX_INSTANCES} instances are loaded, as many as there can be; stop one first");
         return Err(Refused::new(Refusal::Request, reason));
     }
-    let running = assemble(origin)?;
+    let running = assemble(origin, allowed)?;
     if !registry::add(running) {
         unreachable!("only the link task adds instances, and there was a place");
     }
@@ -88,14 +88,14 @@ pub enum Origin {
 
 /// Verifies the module and makes the instance with everything that belongs to it, in this order: a module that is not
 /// accepted takes nothing.
-fn assemble(origin: Origin) -> Result<&'static Running, Refused> {
+fn assemble(origin: Origin, allowed: &[&str]) -> Result<&'static Running, Refused> {
     let (source, bytes, upload) = match origin {
         Origin::Slot(slot, bytes) => (Source::Slot(slot), bytes, None),
         // SAFETY: the upload goes into the instance and is freed with it, after the VM's instance, which uses the bytes.
         Origin::Upload(token, upload) => (Source::Upload { token }, unsafe { upload.leaked() }, Some(upload)),
     };
     // It takes as long as the module is: the firmware's other tasks go on meanwhile, and modules get their share.
-    let module = kernel::at_priority(kernel::MODULE_PRIORITY_LIMIT, || accept(bytes))?;
+    let module = kernel::at_priority(kernel::MODULE_PRIORITY_LIMIT, || accept(bytes, allowed))?;
     let needed = module.callback_count();
     let thunks =
         u16::try_from(needed).map_err(|_| thunk::COUNT).and_then(registry::free_thunks).map_err(|longest| {
@@ -111,9 +111,9 @@ fn assemble(origin: Origin) -> Result<&'static Running, Refused> {
 }
 
 /// What the module's bytes alone decide.
-fn accept(bytes: &'static [u8]) -> Result<Verified<'static>, Refused> {
+fn accept(bytes: &'static [u8], allowed: &[&str]) -> Result<Verified<'static>, Refused> {
     let module = verifier::verify(&Module::parse(bytes)?)?;
-    host::check_imports(&module)?;
+    host::check_imports(&module, allowed)?;
     Ok(module)
 }
 
