@@ -53,8 +53,7 @@ fn the_device_restarts_only_for_a_module_that_was_allowed_to() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let module = folder.path().join("module.espb");
     let program = program(&folder);
-    let built =
-        command(&["build", "--allow", "esp_restart", "-o", module.to_str().expect("a plain path")], &program);
+    let built = command(&["build", "--allow", "esp_restart", "-o", module.to_str().expect("a plain path")], &program);
     assert_eq!(built.code, 0, "{}", built.transcript());
 
     let refused = command(&["run", "--for", "1s", "--message-format", "json"], &module);
@@ -66,6 +65,11 @@ fn the_device_restarts_only_for_a_module_that_was_allowed_to() {
 
     for file in [&module, &program] {
         let restarted = command(&["run", "--for", "1s", "--allow", "esp_restart"], file);
-        assert_eq!((restarted.code, restarted.stdout.as_str()), (0, "about to restart\n"), "{}", restarted.transcript());
+        assert_eq!(
+            (restarted.code, restarted.stdout.as_str()),
+            (0, "about to restart\n"),
+            "{}",
+            restarted.transcript()
+        );
     }
 }
