@@ -25,7 +25,7 @@ PACKAGES := build-essential llvm-22-dev libpolly-22-dev libzstd-dev zlib1g-dev l
 .DELETE_ON_ERROR:
 # Cargo uses all cores by itself; the order of prerequisites below is meant.
 .NOTPARALLEL:
-.PHONY: help setup toolchain firmware build fixtures man demo test corpus conformance infer-score fuzz-build fuzz attack bench \
+.PHONY: help setup toolchain firmware build fixtures man demo test corpus conformance host-functions infer-score fuzz-build fuzz attack bench \
 	bench-build bench-calls image-info clean FORCE
 
 help: ## what can be made
@@ -110,6 +110,9 @@ fuzz: setup ## libFuzzer on container, verifier, interpreter and link, TIME seco
 		fuzz/target/$(HOST)/release/$$target build/fuzz/$$target $(FUZZ_LIMIT) -max_len=4096 -len_control=0 -rss_limit_mb=4096 \
 			-artifact_prefix=build/fuzz/ -print_final_stats=1 -verbosity=0 || exit 1; \
 	done
+
+host-functions: setup firmware ## docs/host-functions.md as it stands, in a copy of the firmware: functions added, built, called
+	cargo test --quiet --release --package espb --test host_functions
 
 infer-score: fixtures ## how well contracts are inferred without hints, on every function that a fixture calls
 	cargo test --quiet --release --package espb --test infer_score

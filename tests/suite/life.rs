@@ -33,11 +33,12 @@ fn module(folder: &Path) -> PathBuf {
         "use_queue",
         "use_function",
         "use_memory",
+        "use_uart",
     ];
     let mut arguments =
         vec![String::from("build"), to_ir(Path::new("fixtures/life/rounds.c"), folder).display().to_string()];
     arguments.extend(exports.iter().flat_map(|name| [String::from("--export"), (*name).into()]));
-    arguments.extend(["--heap", "8K:8K", "-o"].map(String::from));
+    arguments.extend(["--heap", "16K:16K", "-o"].map(String::from));
     arguments.push(module.display().to_string());
     let built = espb(arguments);
     assert_eq!(built.code, 0, "{}", built.transcript());
@@ -224,6 +225,9 @@ fn a_thousand_rounds_leave_nothing_behind() {
     assert!(stats.heartbeats.abs_diff(stats.ticks / 10) <= 1, "{} heartbeats in {} ms", stats.heartbeats, stats.ticks);
 }
 
+/// `ESP_ERR_NOT_ALLOWED`.
+const NOT_ALLOWED: u32 = 0x10d;
+
 #[test]
 fn two_instances_share_nothing() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -247,6 +251,9 @@ fn two_instances_share_nothing() {
         assert!(matches!(end, End::Trapped(_)), "{take} with what is another's: {end:?}");
         assert_eq!(device.list().len(), 1, "the one that trapped is gone, the other is not");
     }
+    let taker = device.load_sent(&bytes).expect("there is room for two");
+    assert_eq!(device.word(taker, "use_uart"), NOT_ALLOWED, "it is the giver's");
+    device.stop(taker);
     // The giver's own timers fire all the while, and its handle is good in its own hands.
     let earlier = device.word(giver, "count");
     device.wait(Duration::from_millis(100));

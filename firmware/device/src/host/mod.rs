@@ -111,7 +111,7 @@ const fn own(name: &'static str, function: fn(&mut Call<'_, '_>) -> Result<u64, 
     Registration { name, action: Action::Own(function) }
 }
 
-const GROUPS: [&[Registration]; 28] = [
+const GROUPS: &[&[Registration]] = &[
     task::TABLE,
     task_info::TABLE,
     queue::TABLE,
