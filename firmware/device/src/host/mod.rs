@@ -36,13 +36,12 @@ pub use stdlib::Seed;
 
 use espb_format::{
     container::{Import, Module, SectionKind},
-    contract::{self, Flags, HandleKind, HostContract},
+    contract::{self, Contradiction, DecodeError, Flags, HandleKind, HostContract},
 };
-use espb_link::event::Refusal;
 use espb_vm::{Host, HostCall, HostFunction, Instance, Trap, TrapKind};
 
 use crate::{
-    instance::{Failure, Running, end, load::Refused, task::ModuleTask},
+    instance::{Failure, Running, end, task::ModuleTask},
     kernel::{self, OutOfMemory},
     native_call,
 };
@@ -283,30 +282,48 @@ const fn plain() -> [Option<(native_call::Function, bool)>; HOST_CONTRACTS.len()
     plain
 }
 
-/// Compares every import with this firmware's contracts.
-pub fn check_imports(module: &Module<'_>) -> Result<(), Refused> {
-    for import in module.imports() {
-        let refuse = |reason: &dyn core::fmt::Display| {
-            Refused::new(Refusal::Import, format_args!("import `{}`: {reason}", import.name))
-        };
-        let Some((contract, _)) = find(import.name).and_then(contract_at) else {
-            return Err(refuse(&"this firmware has no such function"));
-        };
-        let record = |kind, offset| contract::record(module.section(kind), offset).map(|(bytes, _)| bytes);
-        let immeta = record(SectionKind::MarshalMeta, import.marshal).map_err(|error| refuse(&error))?;
-        let cbmeta = record(SectionKind::CallbackMeta, import.callbacks).map_err(|error| refuse(&error))?;
-        contract.check(&import.signature, immeta, cbmeta).map_err(|difference| refuse(&difference))?;
-        if contract.flags.contains(Flags::RESTRICTED) && !ALLOWED.contains(&import.name) {
-            return Err(refuse(&"it affects the whole device, which this firmware does not allow modules"));
+/// Why an import is bound to nothing.
+pub enum Unbound {
+    /// There is no such function.
+    Unknown,
+    /// The module's record of it is none.
+    Record(DecodeError),
+    /// The module means something else by it.
+    Contradiction(Contradiction),
+    /// Modules may not call it.
+    Restricted,
+}
+
+impl core::fmt::Display for Unbound {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("this firmware has no such function"),
+            Self::Record(error) => error.fmt(f),
+            Self::Contradiction(difference) => difference.fmt(f),
+            Self::Restricted => f.write_str("it affects the whole device, which this firmware does not allow modules"),
         }
     }
-    Ok(())
+}
+
+/// The function of this name, if what the module says of it is what this firmware's contract says.
+pub fn bind_import(module: &Module<'_>, import: &Import<'_>) -> Result<HostFunction, Unbound> {
+    let function = find(import.name).ok_or(Unbound::Unknown)?;
+    let (contract, _) = contract_at(function).ok_or(Unbound::Unknown)?;
+    let record =
+        |kind, offset| contract::record(module.section(kind), offset).map(|(bytes, _)| bytes).map_err(Unbound::Record);
+    let immeta = record(SectionKind::MarshalMeta, import.marshal)?;
+    let cbmeta = record(SectionKind::CallbackMeta, import.callbacks)?;
+    contract.check(&import.signature, immeta, cbmeta).map_err(Unbound::Contradiction)?;
+    if contract.flags.contains(Flags::RESTRICTED) && !ALLOWED.contains(&import.name) {
+        return Err(Unbound::Restricted);
+    }
+    Ok(function)
 }
 
 // SAFETY: `critical` turns interrupts off, so on one core nothing else runs.
 unsafe impl Host for Running {
-    fn bind(&self, _index: u16, import: &Import<'_>) -> Option<HostFunction> {
-        find(import.name)
+    fn bind(&self, module: &Module<'_>, _index: u16, import: &Import<'_>) -> Option<HostFunction> {
+        bind_import(module, import).ok()
     }
 
     fn call(&self, vm: &mut HostCall<'_>) -> Result<u64, Trap> {
