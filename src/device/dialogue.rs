@@ -175,7 +175,7 @@ impl<'t, 'c> Dialogue<'t, 'c> {
 
     /// Makes an instance. Where the answer was lost, the instance that came of it is found.
     pub fn load(&mut self, source: Source) -> Result<InstanceId, Trouble> {
-        let loaded = self.ask(&Request::Load { source }, |message| match message {
+        let loaded = self.ask(&Request::Load { source, allowed: heapless::Vec::new() }, |message| match message {
             Message::Loaded(Loaded { instance, .. }) => Some(*instance),
             _ => None,
         });

@@ -57,6 +57,7 @@ pub struct EmulatedDevice {
     waveform: Option<Waveform<BufWriter<File>>>,
     nvs: Option<(PathBuf, Range<usize>)>,
     watcher: Option<Watcher>,
+    has_reset: bool,
 }
 
 /// Looks at the chip, or interferes, where it has reached a breakpoint.
@@ -115,7 +116,7 @@ impl EmulatedDevice {
             None => None,
         };
         let wall_clock = timeout.map(|timeout| Instant::now() + timeout);
-        Ok(Self { machine, firmware, deadline: None, wall_clock, waveform, nvs, watcher: None })
+        Ok(Self { machine, firmware, deadline: None, wall_clock, waveform, nvs, watcher: None, has_reset: false })
     }
 
     /// Where a function of the firmware lies.
@@ -139,7 +140,16 @@ impl EmulatedDevice {
         })?;
         let machine = Machine::esp32c3(flash, MachineOptions::default())
             .map_err(|error| DeviceError { message: error.to_string(), help: help.into() })?;
-        Ok(Self { machine, firmware, deadline: None, wall_clock: None, waveform: None, nvs: None, watcher: None })
+        Ok(Self {
+            machine,
+            firmware,
+            deadline: None,
+            wall_clock: None,
+            waveform: None,
+            nvs: None,
+            watcher: None,
+            has_reset: false,
+        })
     }
 
     /// The chip itself.
@@ -239,10 +249,13 @@ impl Transport for EmulatedDevice {
                     }
                     continue;
                 }
-                Stop::Reset(cause) => Err(DeviceError {
-                    message: format!("the firmware reset the chip ({cause})"),
-                    help: "this is a fault of the firmware: please report it with the module that caused it".into(),
-                }),
+                Stop::Reset(cause) => {
+                    self.has_reset = true;
+                    Err(DeviceError {
+                        message: format!("the firmware reset the chip ({cause})"),
+                        help: "this is a fault of the firmware: please report it with the module that caused it".into(),
+                    })
+                }
                 Stop::Fault(fault) => Err(DeviceError {
                     message: format!(
                         "{} at address {:#010x} ({}), pc {:#010x}",
@@ -269,6 +282,10 @@ impl Transport for EmulatedDevice {
 
     fn now(&self) -> Duration {
         to_duration(self.machine.now())
+    }
+
+    fn has_reset(&self) -> bool {
+        self.has_reset
     }
 
     fn set_deadline(&mut self, deadline: Option<Duration>) {

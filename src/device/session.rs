@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use espb_format::checksum::crc32;
 use espb_link::event::{Loaded, Stats, Value};
-use espb_link::request::{Argument, Call, Destination, MAX_ARGUMENTS, MAX_CHUNK, Request, Start, Upload};
+use espb_link::request::{Argument, Call, Destination, MAX_ALLOWED, MAX_ARGUMENTS, MAX_CHUNK, Request, Start, Upload};
 use espb_link::{InstanceId, PROTOCOL, Source};
 use espb_slots::Seal;
 
@@ -22,6 +22,10 @@ pub struct Plan {
     pub arguments: Vec<PlannedArgument>,
     /// Units of fuel; `None` without limit.
     pub fuel: Option<u64>,
+    /// The restricted functions that the module may call.
+    pub allowed: Vec<String>,
+    /// What is typed on the console once the call has begun.
+    pub input: Vec<u8>,
     /// Modules that run beside this one, from before its start: each with the first argument of its entry.
     pub companions: Vec<Companion>,
     /// When to stop, on the device's clock.
@@ -59,6 +63,8 @@ pub enum End {
     Trapped(Trap),
     /// The device did not start the module.
     Refused(RefusedRequest),
+    /// The device has restarted, and the module with it.
+    Restarted,
     /// The time of [`Plan::until`] came.
     TimeReached,
     /// The wall-clock limit came.
@@ -117,9 +123,13 @@ pub fn run(transport: &mut dyn Transport, plan: &Plan, console: &mut dyn FnMut(&
             session.figures.at_end = session.client.counters();
             (session.figures.instance, end)
         }
+        Err(Halt::Failed(_)) if session.client.transport().has_reset() => {
+            session.figures.at_end = session.client.counters();
+            (session.figures.instance, End::Restarted)
+        }
         Err(Halt::Failed(error)) => return Err(error),
     };
-    if plan.stats && end != End::Timeout {
+    if plan.stats && !matches!(end, End::Timeout | End::Restarted) {
         session.figures.firmware = session.ask_for_stats(instance)?;
     }
     Ok(Outcome { end, companions: session.ended, figures: session.figures })
@@ -157,7 +167,7 @@ impl Session<'_> {
             _ => None,
         })?;
         for companion in &plan.companions {
-            let instance = self.bring(&companion.module)?.instance;
+            let instance = self.bring(&companion.module, &[])?.instance;
             self.companions.push(instance);
             self.start(Start {
                 instance,
@@ -168,8 +178,8 @@ impl Session<'_> {
             })?;
         }
         let loaded = match &plan.module {
-            Some(module) => self.bring(module)?,
-            None => self.load(Source::Newest)?,
+            Some(module) => self.bring(module, &plan.allowed)?,
+            None => self.load(Source::Newest, &plan.allowed)?,
         };
         self.figures.instance = Some(loaded.instance);
         self.figures.load = loaded.load_instructions;
@@ -182,6 +192,9 @@ impl Session<'_> {
             fuel: plan.fuel,
             detached: false,
         })?;
+        if !plan.input.is_empty() {
+            self.client.transport().send(&plan.input)?;
+        }
         let (end, instructions) = self.wait(|message| end_of(message, loaded.instance))?;
         self.figures.call = instructions;
         self.figures.at_end = self.client.counters();
@@ -189,7 +202,7 @@ impl Session<'_> {
     }
 
     /// Loads a module into RAM.
-    fn bring(&mut self, module: &[u8]) -> Result<Loaded, Halt> {
+    fn bring(&mut self, module: &[u8], allowed: &[String]) -> Result<Loaded, Halt> {
         self.uploads += 1;
         let token = self.uploads;
         let (module, seal) = Seal::split(module);
@@ -212,7 +225,7 @@ impl Session<'_> {
             self.client.send(&Request::Chunk { token, offset: received, bytes })?;
             received = self.received(token)?;
         }
-        self.load(Source::Upload { token })
+        self.load(Source::Upload { token }, allowed)
     }
 
     fn received(&mut self, of: u32) -> Result<u32, Halt> {
@@ -222,8 +235,10 @@ impl Session<'_> {
         })
     }
 
-    fn load(&mut self, source: Source) -> Result<Loaded, Halt> {
-        self.client.send(&Request::Load { source })?;
+    fn load(&mut self, source: Source, allowed: &[String]) -> Result<Loaded, Halt> {
+        // Those beyond what the link takes are refused by name.
+        let allowed = allowed.iter().map(String::as_str).take(MAX_ALLOWED).collect();
+        self.client.send(&Request::Load { source, allowed })?;
         self.wait(|message| match message {
             Message::Loaded(loaded) => Some(*loaded),
             _ => None,
@@ -246,6 +261,9 @@ impl Session<'_> {
             };
             if let Some(found) = wanted(&message) {
                 return Ok(found);
+            }
+            if matches!(message, Message::Hello { .. }) && self.figures.instance.is_some() {
+                return Err(Halt::Ended(End::Restarted));
             }
             if let Message::Refused(refused) = message {
                 return Err(Halt::Ended(End::Refused(refused)));

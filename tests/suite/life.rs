@@ -121,7 +121,7 @@ impl<'t> Device<'t> {
     }
 
     fn load_from(&mut self, source: Source) -> Result<InstanceId, Refusal> {
-        self.ask(&Request::Load { source }, |message| match message {
+        self.ask(&Request::Load { source, allowed: heapless::Vec::new() }, |message| match message {
             Message::Loaded(loaded) => Some(Ok(loaded.instance)),
             Message::Refused(refused) => Some(Err(refused.kind)),
             _ => None,

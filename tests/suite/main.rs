@@ -22,6 +22,7 @@ mod man;
 mod messages;
 #[path = "../shared/mutant.rs"]
 mod mutant;
+mod permission;
 mod program;
 mod project;
 #[path = "../shared/random.rs"]

@@ -234,9 +234,9 @@ fn fixed(signature: Signature) -> Result<Signature, Reason> {
 fn stray(class: &Class, bits: u32) -> Reason {
     let low = class.zero & EACH;
     let registers = class.zero >> 1 & low & !(class.zero >> 2 & low);
-    if bits & registers * 0xff != 0 {
+    if bits & (registers * 0xff) != 0 {
         Reason::Register
-    } else if bits & low * 0xff != 0 {
+    } else if bits & (low * 0xff) != 0 {
         Reason::Reserved
     } else {
         Reason::Displacement

@@ -36,7 +36,7 @@ pub enum Source {
 }
 
 /// Version of the messages. Both sides say theirs in `Hello`; a difference ends the conversation.
-pub const PROTOCOL: u16 = 3;
+pub const PROTOCOL: u16 = 4;
 
 /// Longest message in bytes, serialised, without checksum.
 pub const MAX_MESSAGE: usize = 1024;

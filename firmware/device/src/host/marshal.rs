@@ -14,6 +14,7 @@ use super::{
     Call,
     conversion::{self, Arguments},
     copies,
+    stdin::streams,
 };
 use crate::{
     instance::{Failure, Running, task},
@@ -226,6 +227,9 @@ impl Checker<'_, '_> {
         if value == 0 && handle.nullable {
             return Ok(());
         }
+        if handle.kind == HandleKind::File && streams::is_standard(value) && handle.fate == Fate::Used {
+            return Ok(());
+        }
         if !self.running.objects().owns(handle.kind, value) {
             return Err(self.violation(position, value));
         }
@@ -264,6 +268,8 @@ pub fn settle(call: &Call<'_, '_>, checked: &Checked, result: Result<u64, Trap>)
     // Handles and addresses are words; a native function leaves what it likes in the upper half.
     let word = result as u32;
     match checked.result {
+        // Tasks belong to the instance from before they run; this one may be gone already.
+        ResultMeaning::Handle { kind: HandleKind::Task, .. } => {}
         ResultMeaning::Handle { kind, created: true, .. } if word != 0 => {
             if kernel::heap::is_short() {
                 // What is left is the firmware's own: to the module memory is exhausted.

@@ -81,6 +81,7 @@ fn delete_task(handle: ffi::TaskHandle) {
     // SAFETY: the handle is of a living task of the module: its state is still listed.
     unsafe { ffi::vTaskDelete(handle) };
     task::forget(handle);
+    host::forget_task(handle);
 }
 
 fn peaks_of(running: &Running) -> Peaks {

@@ -56,15 +56,15 @@ impl From<FormatError> for Refused {
     }
 }
 
-/// Makes an instance of a module, which `start` then runs.
-pub fn load(origin: Origin) -> Result<(&'static Running, Loaded), Refused> {
+/// Makes an instance of a module, which `start` then runs. It may call the restricted functions in `allowed`.
+pub fn load(origin: Origin, allowed: &[&str]) -> Result<(&'static Running, Loaded), Refused> {
     let before = counters::instructions();
     let free = kernel::heap::free_bytes();
     if registry::is_full() {
         let reason = format_args!("{MAX_INSTANCES} instances are loaded, as many as there can be; stop one first");
         return Err(Refused::new(Refusal::Request, reason));
     }
-    let running = assemble(origin)?;
+    let running = assemble(origin, allowed)?;
     if !registry::add(running) {
         unreachable!("only the link task adds instances, and there was a place");
     }
@@ -89,7 +89,7 @@ pub enum Origin {
 
 /// Verifies the module and makes the instance with everything that belongs to it, in this order: a module that the verifier does
 /// not accept takes nothing.
-fn assemble(origin: Origin) -> Result<&'static Running, Refused> {
+fn assemble(origin: Origin, allowed: &[&str]) -> Result<&'static Running, Refused> {
     let (source, bytes, upload) = match origin {
         Origin::Slot(slot, bytes) => (Source::Slot(slot), bytes, None),
         // SAFETY: the upload goes into the instance and is freed with it, after the VM's instance, which uses the bytes.
@@ -104,7 +104,7 @@ fn assemble(origin: Origin) -> Result<&'static Running, Refused> {
             Refused::new(Refusal::Memory, reason)
         })?;
     let running = leak(source, upload)?;
-    complete(running, module, thunks).inspect_err(|_| {
+    complete(running, module, thunks, allowed).inspect_err(|_| {
         // SAFETY: leaked above, and nobody else knows of it.
         super::end::free(unsafe { Box::from_raw(ptr::from_ref(running).cast_mut()) });
     })?;
@@ -125,7 +125,12 @@ fn leak(source: Source, upload: Option<Upload>) -> Result<&'static Running, Refu
     }
 }
 
-fn complete(running: &'static Running, module: Verified<'static>, thunks: Thunks) -> Result<(), Refused> {
+fn complete(
+    running: &'static Running,
+    module: Verified<'static>,
+    thunks: Thunks,
+    allowed: &[&str],
+) -> Result<(), Refused> {
     // SAFETY: makes a recursive mutex on the kernel's heap.
     running.critical.set(unsafe { ffi::xQueueCreateMutex(ffi::QUEUE_TYPE_RECURSIVE_MUTEX) });
     if running.critical.get().is_null() {
@@ -139,6 +144,10 @@ fn complete(running: &'static Running, module: Verified<'static>, thunks: Thunks
         LoadError::Import(index) => unbound(&module, index),
         other => refusal(other),
     })?;
+    if let Some(name) = host::not_allowed(&module, &instance, allowed) {
+        let reason = format_args!("import `{name}`: it affects the whole device, and nobody has allowed it");
+        return Err(Refused::new(Refusal::Import, reason));
+    }
     // It was empty.
     let _ = running.instance.set(instance);
     Ok(())
