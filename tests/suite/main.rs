@@ -13,6 +13,7 @@ mod flash;
 mod headers;
 mod hostile;
 mod inference;
+mod inspect;
 mod isolation;
 mod life;
 mod link;

@@ -157,7 +157,8 @@ impl<'m> Instance<'m> {
             return Err(LoadError::Thunks { needed, available: thunks.count.into() });
         }
         // Memory that a module never wrote reads as zero: so no run sees what was there before, and stack use can be measured.
-        block.fill(MaybeUninit::new(Granule::ZERO));
+        // SAFETY: a block of granules, for which all zeros are a value. This is `memset`; `fill` would be a loop of its own.
+        unsafe { block.as_mut_ptr().write_bytes(0, block.len()) };
         let start = block.as_mut_ptr().cast::<u8>();
         let linear = Region::linear(start, layout.linear());
         // SAFETY: by `Layout::of` the block is long enough for linear memory, padding, both bitmaps, the bindings and the callees, in
@@ -168,7 +169,7 @@ impl<'m> Instance<'m> {
             (bitmaps, bindings, bindings.add(module.import_count()).cast::<Callee>())
         };
         for (index, import) in module.imports().enumerate() {
-            let function = host.bind(index as u16, &import).ok_or(LoadError::Import(index as u16))?;
+            let function = host.bind(&module, index as u16, &import).ok_or(LoadError::Import(index as u16))?;
             let binding = Binding {
                 function: function.0,
                 argument_slots: import.signature.param_slots(),

@@ -39,14 +39,13 @@ pub use stdlib::Seed;
 
 use espb_format::{
     container::{Import, Module, SectionKind},
-    contract::{self, Flags, HandleKind, HostContract},
+    contract::{self, Contradiction, DecodeError, Flags, HandleKind, HostContract},
 };
-use espb_link::event::Refusal;
 use espb_vm::{Host, HostCall, HostFunction, Instance, Trap, TrapKind};
 
 use crate::{
     input,
-    instance::{Failure, Running, end, load::Refused, task::ModuleTask},
+    instance::{Failure, Running, end, task::ModuleTask},
     kernel::{self, OutOfMemory, ffi},
     native_call,
 };
@@ -294,32 +293,52 @@ const fn plain() -> [Option<(native_call::Function, bool)>; HOST_CONTRACTS.len()
     plain
 }
 
-/// Compares every import with this firmware's contracts. Restricted functions are refused but for those in `allowed`, and those that this
-/// firmware allows every module.
-pub fn check_imports(module: &Module<'_>, allowed: &[&str]) -> Result<(), Refused> {
-    for import in module.imports() {
-        let refuse = |reason: &dyn core::fmt::Display| {
-            Refused::new(Refusal::Import, format_args!("import `{}`: {reason}", import.name))
-        };
-        let Some((contract, _)) = find(import.name).and_then(contract_at) else {
-            return Err(refuse(&"this firmware has no such function"));
-        };
-        let record = |kind, offset| contract::record(module.section(kind), offset).map(|(bytes, _)| bytes);
-        let immeta = record(SectionKind::MarshalMeta, import.marshal).map_err(|error| refuse(&error))?;
-        let cbmeta = record(SectionKind::CallbackMeta, import.callbacks).map_err(|error| refuse(&error))?;
-        contract.check(&import.signature, immeta, cbmeta).map_err(|difference| refuse(&difference))?;
-        let is_allowed = || ALLOWED.split(',').chain(allowed.iter().copied()).any(|name| name.trim() == import.name);
-        if contract.flags.contains(Flags::RESTRICTED) && !is_allowed() {
-            return Err(refuse(&"it affects the whole device, and nobody has allowed it"));
+/// Why an import is bound to nothing.
+pub enum Unbound {
+    /// There is no such function.
+    Unknown,
+    /// The module's record of it is none.
+    Record(DecodeError),
+    /// The module means something else by it.
+    Contradiction(Contradiction),
+}
+
+impl core::fmt::Display for Unbound {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("this firmware has no such function"),
+            Self::Record(error) => error.fmt(f),
+            Self::Contradiction(difference) => difference.fmt(f),
         }
     }
-    Ok(())
+}
+
+/// The function of this name, if what the module says of it is what this firmware's contract says.
+pub fn bind_import(module: &Module<'_>, import: &Import<'_>) -> Result<HostFunction, Unbound> {
+    let function = find(import.name).ok_or(Unbound::Unknown)?;
+    let (contract, _) = contract_at(function).ok_or(Unbound::Unknown)?;
+    let record =
+        |kind, offset| contract::record(module.section(kind), offset).map(|(bytes, _)| bytes).map_err(Unbound::Record);
+    let immeta = record(SectionKind::MarshalMeta, import.marshal)?;
+    let cbmeta = record(SectionKind::CallbackMeta, import.callbacks)?;
+    contract.check(&import.signature, immeta, cbmeta).map_err(Unbound::Contradiction)?;
+    Ok(function)
+}
+
+/// The first import that affects the whole device and is neither in `allowed` nor among those that this firmware allows every module.
+pub fn not_allowed<'m>(module: &Module<'m>, instance: &Instance<'_>, allowed: &[&str]) -> Option<&'m str> {
+    let mut restricted = module.imports().enumerate().filter(|(index, _)| {
+        let bound = instance.binding(*index as u16).and_then(contract_at);
+        bound.is_some_and(|(contract, _)| contract.flags.contains(Flags::RESTRICTED))
+    });
+    let is_allowed = |name: &str| ALLOWED.split(',').chain(allowed.iter().copied()).any(|one| one.trim() == name);
+    restricted.find(|(_, import)| !is_allowed(import.name)).map(|(_, import)| import.name)
 }
 
 // SAFETY: `critical` turns interrupts off, so on one core nothing else runs.
 unsafe impl Host for Running {
-    fn bind(&self, _index: u16, import: &Import<'_>) -> Option<HostFunction> {
-        find(import.name)
+    fn bind(&self, module: &Module<'_>, _index: u16, import: &Import<'_>) -> Option<HostFunction> {
+        bind_import(module, import).ok()
     }
 
     fn call(&self, vm: &mut HostCall<'_>) -> Result<u64, Trap> {
