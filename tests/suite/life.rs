@@ -34,6 +34,10 @@ fn module(folder: &Path) -> PathBuf {
         "use_function",
         "use_memory",
         "use_uart",
+        "write_later",
+        "write_later_and_trap",
+        "guard",
+        "damage",
     ];
     let mut arguments =
         vec![String::from("build"), to_ir(Path::new("fixtures/life/rounds.c"), folder).display().to_string()];
@@ -282,6 +286,32 @@ fn there_is_a_limit_to_instances_and_each_has_its_own_number() {
         device.stop(InstanceId(instance));
     }
     assert_eq!(resources(device.stats()), before);
+}
+
+/// What an instance has asked to be written, a line, bytes, results, its own tasks' stacks, is not written when it has ended.
+#[test]
+fn nothing_is_written_after_an_instance_has_ended() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let module = module(folder.path());
+    let mut device = boot(&module);
+    let mut device = Device::greet(&mut device);
+    for way in ["write_later", "write_later_and_trap"] {
+        let first = device.load().expect("there is room");
+        device.start(first, way, &[], true);
+        if way == "write_later" {
+            device.wait(Duration::from_millis(30));
+            device.stop(first);
+        } else {
+            assert!(matches!(device.end(first), End::Trapped(_)));
+        }
+        // The next one gets the same memory.
+        let second = device.load().expect("there is room");
+        assert!(device.word(second, "guard") > 4);
+        device.client.transport().send(b"a line for the one before\n").expect("it is typed");
+        device.wait(Duration::from_millis(50));
+        assert_eq!(device.word(second, "damage"), 0, "{way}");
+        device.stop(second);
+    }
 }
 
 /// What `espb run --with` shows: a module beside another, whose trap is told and disturbs nobody.
