@@ -3,6 +3,7 @@
 use crate::error::Reason;
 use crate::opcode::{EXTENSION, Opcode};
 use crate::operand::{Field, Operand};
+use crate::pair;
 
 /// Most operands of an instruction.
 pub const MAX_OPERANDS: usize = 3;
@@ -124,9 +125,9 @@ impl Instruction {
         Ok(Encoded { word, extension })
     }
 
-    /// Reads the instruction at the start of `words`. Unused fields must be zero.
+    /// Reads an instruction; where its word has the code of a pair, the first of the pair. Unused fields must be zero.
     pub fn decode(word: u32, next: Option<u32>) -> Result<Self, Reason> {
-        let opcode = Opcode::from_byte(word as u8).ok_or(Reason::Opcode)?;
+        let opcode = pair::opcode(word).ok_or(Reason::Opcode)?;
         let mut operands = [0; MAX_OPERANDS];
         let mut shift = 8;
         let mut used = 0xff;

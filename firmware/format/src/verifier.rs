@@ -11,6 +11,7 @@ use crate::error::{FormatError, Reason};
 use crate::instruction::{Instruction, is_extension, table_target};
 use crate::opcode::{Flow, Opcode};
 use crate::operand::Operand;
+use crate::pair::Pair;
 use crate::signature::Signature;
 
 /// A module whose code keeps every rule. Only the verifier makes one.
@@ -79,7 +80,10 @@ impl FunctionCheck<'_, '_> {
         if next > self.end || next == self.end && !leaves {
             return Err(Reason::FallThrough);
         }
-        Ok(next)
+        match Pair::from_byte(word as u8) {
+            Some(pair) if !self.word(next).is_some_and(|second| pair.holds(word, second)) => Err(Reason::Pair),
+            _ => Ok(next),
+        }
     }
 
     fn jump_table(&self, at: u32, length: u32) -> Result<u32, Reason> {
@@ -124,7 +128,7 @@ impl FunctionCheck<'_, '_> {
                 self.module.thread_local().is_some_and(|record| value <= i64::from(record.size)),
                 Reason::Displacement,
             ),
-            Operand::Target8 | Operand::Target16 | Operand::Target24 | Operand::Target32 => self.target(at, value),
+            Operand::Target8 | Operand::Target16 | Operand::Target24 => self.target(at, value),
             Operand::Function => holds((value as usize) < self.module.function_count(), Reason::Index),
             Operand::Import => holds((value as usize) < self.module.import_count(), Reason::Index),
             Operand::Callback => holds((value as usize) < self.module.callback_count(), Reason::Index),

@@ -142,6 +142,19 @@ impl Cursor {
         unsafe { core::slice::from_raw_parts(self.slot(self.byte::<1>()), slots.into()) }
     }
 
+    /// States that a field names the register with this byte, if any field is given (not 0), so that what was written there just now need not
+    /// be read again.
+    ///
+    /// # Safety
+    /// The field has this byte.
+    #[inline(always)]
+    pub(crate) unsafe fn assume<const FIELD: usize>(self, byte: u8) {
+        if FIELD > 0 {
+            // SAFETY: as the caller promises.
+            unsafe { core::hint::assert_unchecked(self.byte::<FIELD>() == byte) }
+        }
+    }
+
     /// To the instruction `words` away.
     #[inline(always)]
     pub(crate) fn go(&mut self, words: i32) {

@@ -5,6 +5,7 @@ use espb_format::container::{HEADER_SIZE, Module, RelocationKind, SectionKind};
 use espb_format::error::Reason;
 use espb_format::instruction::extension_word;
 use espb_format::opcode::Opcode;
+use espb_format::pair::Pair;
 use espb_format::thread_local::ThreadLocal;
 use espb_format::verifier::verify;
 
@@ -85,6 +86,27 @@ fn branches_stay_among_the_instructions_of_their_function() {
     let next =
         ModuleBuilder::new().words(":", 1, 0, vec![jump(1)]).words(":", 1, 0, vec![word(Opcode::Return, 0, 0, 0)]);
     assert_eq!(refusal(&next.finish()), Some(Reason::Target));
+}
+
+#[test]
+fn a_pair_stands_before_its_second_instruction_with_the_register_that_it_expects() {
+    let pair = Pair::ALL
+        .iter()
+        .find(|pair| (pair.first, pair.second, pair.field) == (Opcode::Load32, Opcode::BranchNonZero, 1));
+    let first = |register| u32::from_le_bytes([pair.expect("it is in the table").code, register, 0, 0]);
+    let branch = |opcode, register| word(opcode, register, 1, 0);
+    assert_eq!(of(&[first(4), branch(Opcode::BranchNonZero, 4)]), None);
+    assert_eq!(of(&[first(4), branch(Opcode::BranchNonZero, 8)]), Some(Reason::Pair), "another register");
+    assert_eq!(of(&[first(4), branch(Opcode::BranchZero, 4)]), Some(Reason::Pair), "another instruction");
+    assert_eq!(of(&[first(32), branch(Opcode::BranchNonZero, 32)]), Some(Reason::Register));
+    // The next function may begin with what is missing.
+    let next = ModuleBuilder::new().words(":", 2, 0, vec![first(4)]).words(
+        ":",
+        2,
+        0,
+        vec![branch(Opcode::BranchNonZero, 4), word(Opcode::Return, 0, 0, 0)],
+    );
+    assert_eq!(refusal(&next.finish()), Some(Reason::FallThrough));
 }
 
 #[test]
