@@ -45,7 +45,7 @@ pub enum Field {
     Whole,
     /// c and the extension word: 32 bits.
     Wide,
-    /// The extension word alone: 24 bits.
+    /// The upper 16 bits of the extension word; the byte between them and the first one repeats field a.
     Extension,
 }
 
@@ -104,7 +104,7 @@ pub enum Operand {
     Import,
     /// 16-bit index into the table of address-taken functions.
     Callback,
-    /// 24-bit signature index in the extension word.
+    /// 16-bit signature index in the extension word.
     Signature,
     /// Number of extension words that follow as jump table; each holds a 24-bit signed target.
     TableLength,

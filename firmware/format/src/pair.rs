@@ -145,3 +145,44 @@ pub fn join(code: &mut [u32]) {
         (later_saved, next_saved, next) = (next_saved, saved, Some(here));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::instruction::Instruction;
+    use crate::opcode::{EXTENSION, Flow};
+
+    #[test]
+    fn codes_are_unique_and_firsts_go_on_to_their_seconds() {
+        for (index, pair) in Pair::ALL.iter().enumerate() {
+            let name = std::format!("{}", Code::Pair(*pair));
+            assert!(Opcode::from_byte(pair.code).is_none() && pair.code != EXTENSION, "{name}");
+            assert!(Pair::ALL[..index].iter().all(|other| other.code != pair.code), "{name}");
+            assert!(matches!(pair.first.flow(), Flow::Next | Flow::Branch), "{name}");
+            let operand = usize::from(pair.field).checked_sub(1).map(|field| pair.second.operands()[field]);
+            assert!(operand.is_none_or(|operand| operand.slots() > 0), "{name}: the field is a register");
+        }
+    }
+
+    #[test]
+    fn instructions_are_joined_where_most_is_saved() {
+        let word = |opcode, operands: &[i64]| Instruction::new(opcode, operands).encode().expect("in range").word;
+        // The second move and the load would make a pair too, but then the first move and the branch would be alone.
+        let mut code = [
+            word(Opcode::Move, &[1, 2]),
+            word(Opcode::Move, &[3, 4]),
+            word(Opcode::Load32, &[5, 3, 0]),
+            word(Opcode::BranchNonZero, &[5, 0]),
+        ];
+        let before = code;
+        join(&mut code);
+        let joined =
+            code.map(|word| Code::from_byte(word as u8).map(|code| std::format!("{code}")).unwrap_or_default());
+        assert_eq!(joined, ["mov+mov", "mov", "ld32+bnez", "bnez"]);
+        assert!(code.iter().zip(before).all(|(after, before)| after >> 8 == before >> 8));
+        // Another register, another pair.
+        let mut other = [word(Opcode::Load32, &[5, 3, 0]), word(Opcode::BranchNonZero, &[6, 0])];
+        join(&mut other);
+        assert_eq!(other[0] as u8, Opcode::Load32 as u8);
+    }
+}

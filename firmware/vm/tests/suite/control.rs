@@ -147,6 +147,29 @@ fn indirect_calls_accept_thunks_of_the_right_type_only() {
 }
 
 #[test]
+fn what_an_indirect_call_found_is_taken_for_no_other_call() {
+    // By r0 with the type i:i, then by r1 with a type of its own.
+    let module = |types: &str| {
+        let mut module = ModuleBuilder::new();
+        let (first, second) = (module.signature("i:i"), module.signature(types));
+        let text = format!(
+            "ldi r4 20\ncalli r4 r0 {first}\nmov r9 r4\nldi r4 30\ncalli r4 r1 {second}\nmuli r9 r9 100\nadd r4 r4 r9\nret32 r4"
+        );
+        module
+            .function("ii:i", 12, 0, &text)
+            .function("i:i", 1, 0, "addi r0 r0 1\nret32 r0")
+            .function("i:i", 1, 0, "addi r0 r0 2\nret32 r0")
+            .callback(1)
+            .callback(2)
+    };
+    let call = |types, second| outcome(module(types), &TestHost::default(), &[0x4200_1000, second]);
+    assert_eq!(call("i:i", 0x4200_1000), Ok(2131));
+    assert_eq!(call("i:i", 0x4200_1008), Ok(2132));
+    assert_eq!(call("i:i", 0).map_err(|trap| trap.kind), Err(TrapKind::IndirectCall));
+    assert_eq!(call("ii:i", 0x4200_1000).map_err(|trap| trap.kind), Err(TrapKind::IndirectSignature));
+}
+
+#[test]
 fn traps_in_the_code_are_told_apart() {
     assert_eq!(run(":", "unreachable", &[]).map_err(|trap| trap.kind), Err(TrapKind::Unreachable));
     let trap = run(":", "trap 17", &[]).expect_err("a trap");

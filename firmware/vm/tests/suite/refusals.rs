@@ -145,9 +145,11 @@ fn a_function_ends_in_an_instruction_that_leaves() {
 
 #[test]
 fn calls_hold_what_goes_in_and_comes_out() {
-    let call = |opcode, window: u8, index: u8, extension: Option<u32>| {
-        let words: Vec<u32> =
-            [word(opcode, window * 4, index, 0)].into_iter().chain(extension.map(extension_word)).collect();
+    // A signature stands behind the window, once more.
+    let extended = |window: u8, signature: u32| extension_word(signature << 8 | u32::from(window) * 4);
+    let call = |opcode, window: u8, index: u8, signature: Option<u32>| {
+        let extension = signature.map(|signature| extended(window, signature));
+        let words: Vec<u32> = [word(opcode, window * 4, index, 0)].into_iter().chain(extension).collect();
         of(&words)
     };
     // Function 0 takes two slots: the window must start at 2 or later and end with the frame.
@@ -169,11 +171,13 @@ fn calls_hold_what_goes_in_and_comes_out() {
     assert_eq!(variadic(2, 1, 4), Some(Reason::Call), "another first parameter");
     assert_eq!(variadic(2, 1, 1), Some(Reason::Call), "a variadic list of arguments");
     assert_eq!(variadic(2, 1, 5), Some(Reason::Index), "no such signature");
-    assert_eq!(variadic(2, 1, 0xff_ffff), Some(Reason::Index), "no such signature");
+    assert_eq!(variadic(2, 1, 0xffff), Some(Reason::Index), "no such signature");
     let indirect =
-        |window: u8, signature| of(&[word(Opcode::CallIndirect, window * 4, 0, 0), extension_word(signature)]);
+        |window: u8, signature| of(&[word(Opcode::CallIndirect, window * 4, 0, 0), extended(window, signature)]);
     assert_eq!((indirect(6, 2), indirect(7, 2), indirect(2, 1)), (None, Some(Reason::Call), Some(Reason::Call)));
     assert_eq!((indirect(2, 5), indirect(1, 0)), (Some(Reason::Index), Some(Reason::Call)));
+    let other_window = [word(Opcode::CallIndirect, 24, 0, 0), extended(5, 2)];
+    assert_eq!(of(&other_window), Some(Reason::Extension), "the return would come to another frame");
     assert_eq!(of(&[word(Opcode::CallbackAddress, 0, 1, 0)]), Some(Reason::Index), "no such callback");
 }
 
