@@ -9,9 +9,9 @@ use std::time::Duration;
 use clap::Args;
 use espb_format::container::Module;
 use espb_image::Chip;
-use serde_json::json;
 
 use super::console::Console;
+use super::event;
 use super::exit::Exit;
 use super::image::ModuleFile;
 use super::link::{LinkArgs, report};
@@ -102,41 +102,17 @@ pub fn watch(
                 return Ok(Exit::Timeout);
             }
             Ok(Heard::Timeout) => return Ok(Exit::Success),
-            Ok(Heard::Message(message)) => show(&message, parsed.as_ref(), reporter),
+            Ok(Heard::Message(message, _)) => show(&message, parsed.as_ref(), reporter),
             Err(error) => return Err(error.into()),
         }
     }
 }
 
 fn show(message: &Message, module: Option<&Module<'_>>, reporter: Reporter) {
-    if let (Message::Trapped { trap, .. }, Some(module)) = (message, module) {
-        return reporter.diagnostic(&trap::diagnostic(trap, module));
+    match (message, module) {
+        (Message::Trapped { trap, .. }, Some(module)) => reporter.diagnostic(&trap::diagnostic(trap, module)),
+        _ => event::show(message, reporter),
     }
-    if reporter.is_json() {
-        return reporter.object(&json!({ "reason": "event", "event": format!("{message:?}") }));
-    }
-    let text = match message {
-        Message::Hello { free_heap, .. } => format!("the device is up, {free_heap} bytes of heap are free"),
-        Message::Loaded(loaded) => format!("instance {} is loaded", loaded.instance.0),
-        Message::Started(instance) => format!("instance {} runs", instance.0),
-        Message::Stopped(instance) => format!("instance {} was stopped", instance.0),
-        Message::Exited(exited) => format!("instance {} returned {:?}", exited.instance.0, exited.result),
-        Message::Refused(refused) => format!("refused: {}", refused.reason),
-        Message::Trapped { instance, trap, .. } => {
-            format!("instance {} was stopped: {}; name its module to see the C lines", instance.0, trap.reason)
-        }
-        Message::Slots(table) => {
-            let states: Vec<&str> = table.slots.iter().map(|slot| slot.state.name()).collect();
-            format!("slots: {}", states.join(", "))
-        }
-        Message::Stats(_)
-        | Message::Pong(_)
-        | Message::Instances(_)
-        | Message::Received { .. }
-        | Message::Stored { .. }
-        | Message::Speed(_) => return,
-    };
-    reporter.talk(&format!("[{text}]"));
 }
 
 /// What is typed, a line at a time. A thread waits for it, since nothing else could wait for two things at once.

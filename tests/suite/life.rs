@@ -75,7 +75,7 @@ impl<'t> Device<'t> {
             let console = &mut self.console;
             let heard = self.client.receive(&mut |text| console.extend_from_slice(text)).expect("the chip goes on");
             let text = || String::from_utf8_lossy(&self.console).into_owned();
-            let Heard::Message(message) = heard else { panic!("no answer; the console says: {}", text()) };
+            let Heard::Message(message, _) = heard else { panic!("no answer; the console says: {}", text()) };
             if let Some(found) = wanted(&message) {
                 assert!(!text().contains("firmware stopped"), "{}", text());
                 return found;

@@ -4,6 +4,7 @@ use core::fmt::Write;
 
 use espb_format::signature::{Signature, ValType};
 use espb_link::event::{Event, Exited, Frame, MAX_BACKTRACE, MAX_TEXT, Refused, Trapped, Value};
+use espb_link::tag::Tag;
 use espb_vm::{Trap, TrapKind};
 
 use crate::{
@@ -14,9 +15,9 @@ use crate::{
     trial,
 };
 
-/// Tells the host of a refusal.
-pub fn refuse(refused: &load::Refused) {
-    link::send(&Event::Refused(Refused {
+/// Refuses a request.
+pub fn refuse(tag: Tag, refused: &load::Refused) {
+    link::answer(tag, &Event::Refused(Refused {
         kind: refused.kind,
         code: refused.code,
         offset: refused.offset,
