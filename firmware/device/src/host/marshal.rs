@@ -59,8 +59,7 @@ pub fn check(call: &HostCall<'_>, running: &Running, host: &HostContract) -> Res
         return Ok(Checked { result: ResultMeaning::Value, released: None, uses_before: note([0; 2]) });
     }
     // One step, so that nobody deletes an object between its check and the note that it is used. What can be long waits.
-    let uses_before =
-        kernel::without_switching(|| checker.check(host, Length::Bounded).map(|()| note(checker.uses)))?;
+    let uses_before = kernel::without_switching(|| checker.check(host, Length::Bounded).map(|()| note(checker.uses)))?;
     if checker.has_text {
         checker.check(host, Length::Unbounded).inspect_err(|_| {
             note(uses_before);
