@@ -117,7 +117,9 @@ fn hear<T>(client: &mut Client<'_>, wanted: impl Fn(&Message) -> Option<T>) -> T
 }
 
 fn load(client: &mut Client<'_>) -> Loaded {
-    client.send(&Request::Load { source: Source::Newest }).expect("the chip takes bytes");
+    client
+        .send(&Request::Load { source: Source::Newest, allowed: heapless::Vec::new() })
+        .expect("the chip takes bytes");
     hear(client, |message| if let Message::Loaded(loaded) = message { Some(*loaded) } else { None })
 }
 

@@ -55,6 +55,9 @@ pub struct TranslateArgs {
     /// Refuse what the translator had to leave uncertain without a hint
     #[arg(long)]
     strict: bool,
+    /// Function that affects the whole device and that the program may call all the same, e.g. esp_restart (repeatable)
+    #[arg(long = "allow", value_name = "NAME")]
+    allow: Vec<String>,
     /// Linear stack of the entry, e.g. 8K
     #[arg(long, value_name = "SIZE", default_value_t = ByteSize::from(codegen::DEFAULT_STACK))]
     stack: ByteSize,
@@ -116,6 +119,11 @@ pub struct Built {
 pub type Explanations = Vec<Explanation>;
 
 impl TranslateArgs {
+    /// The restricted functions that the program may call.
+    pub fn allowed(&self) -> &[String] {
+        &self.allow
+    }
+
     /// Reads inputs and hints and translates them.
     pub fn translate(&self, inputs: &[PathBuf]) -> Result<Built, Vec<Diagnostic>> {
         self.translate_explained(inputs).0
@@ -137,7 +145,8 @@ impl TranslateArgs {
             heap_max: self.heap.max.map_or(u32::MAX, ByteSize::bytes),
             strip: self.strip,
         };
-        let options = Options { hints: self.hints.clone(), strict: self.strict, module };
+        let (hints, allowed) = (self.hints.clone(), self.allow.clone());
+        let options = Options { hints, strict: self.strict, allowed, module };
         let (outcome, explanations) = translate::translate_explained(sources, &options);
         (outcome.map(|done| Built { module: done.module, warnings: done.warnings }), explanations)
     }

@@ -4,6 +4,7 @@
 mod board;
 mod build;
 mod cc;
+mod census;
 mod completions;
 mod connect;
 mod console;

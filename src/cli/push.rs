@@ -30,6 +30,9 @@ pub struct PushArgs {
     arguments: Vec<String>,
     #[command(flatten)]
     link: LinkArgs,
+    /// Function that affects the whole device and that the module may call all the same, e.g. esp_restart (repeatable)
+    #[arg(long, value_name = "NAME", conflicts_with = "stay")]
+    allow: Vec<String>,
     /// Store it in a slot: it replaces the module that runs at boot, once its trial is a success
     #[arg(long)]
     stay: bool,
@@ -69,7 +72,7 @@ fn push(
 ) -> Result<Exit, Trouble> {
     let began = SystemTime::now();
     if !args.stay {
-        let instance = into_ram(file, &args.arguments, dialogue, reporter)?;
+        let instance = into_ram(file, &args.arguments, &args.allow, dialogue, reporter)?;
         report(file, instance, None, began, reporter);
         return Ok(Exit::Success);
     }
@@ -87,7 +90,7 @@ fn push(
             dialogue.stop(resident.instance)?;
         }
     }
-    let instance = dialogue.load(Source::Slot(slot))?;
+    let instance = dialogue.load(Source::Slot(slot), &[])?;
     dialogue.start(instance, &[&file.name])?;
     if !survives(dialogue, instance, args.trial, module, reporter)? {
         reporter.talk("the module was rolled back; the one before runs again");
@@ -101,10 +104,11 @@ fn push(
     Ok(Exit::Success)
 }
 
-/// Loads a module into RAM and starts it.
+/// Loads a module into RAM, where it may call the restricted functions in `allowed`, and starts it.
 pub fn into_ram(
     file: &ModuleFile,
     arguments: &[String],
+    allowed: &[String],
     dialogue: &mut Dialogue<'_, '_>,
     reporter: Reporter,
 ) -> Result<InstanceId, Trouble> {
@@ -115,7 +119,7 @@ pub fn into_ram(
     let sent = dialogue.upload(token, module, &seal, Goal::Ram, &mut |bytes| bar.at(bytes as u64));
     bar.clear();
     sent?;
-    let instance = dialogue.load(Source::Upload { token })?;
+    let instance = dialogue.load(Source::Upload { token }, allowed)?;
     let arguments: Vec<&str> =
         std::iter::once(file.name.as_str()).chain(arguments.iter().map(String::as_str)).collect();
     dialogue.start(instance, &arguments)?;

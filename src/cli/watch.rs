@@ -59,7 +59,7 @@ fn watch(args: &WatchArgs, dialogue: &mut Dialogue<'_, '_>, reporter: Reporter) 
                     if let Some((instance, _)) = running.take() {
                         dialogue.stop(instance)?;
                     }
-                    match into_ram(&file, &[], dialogue, reporter) {
+                    match into_ram(&file, &[], args.translation.allowed(), dialogue, reporter) {
                         Ok(instance) => {
                             report(&file, instance, None, began, reporter);
                             running = Some((instance, file.bytes));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use espb_format::checksum::crc32;
 use espb_link::event::{Loaded, Refusal, Stats};
-use espb_link::request::{Argument, Call, Destination, MAX_CHUNK, Request, Start, Upload};
+use espb_link::request::{Argument, Call, Destination, MAX_ALLOWED, MAX_CHUNK, Request, Start, Upload};
 use espb_link::tag::Tag;
 use espb_link::{InstanceId, PROTOCOL, Source};
 use espb_slots::{Seal, SlotState};
@@ -243,14 +243,21 @@ impl<'t, 'c> Dialogue<'t, 'c> {
         }
     }
 
-    /// Makes an instance. Where the answer was lost, the instance that came of it is found.
-    pub fn load(&mut self, source: Source) -> Result<InstanceId, Trouble> {
-        self.load_measured(source).map(|(instance, _)| instance)
+    /// Makes an instance, which may call the restricted functions in `allowed`. Where the answer was lost, the instance that came of
+    /// it is found.
+    pub fn load(&mut self, source: Source, allowed: &[String]) -> Result<InstanceId, Trouble> {
+        self.load_measured(source, allowed).map(|(instance, _)| instance)
     }
 
     /// As [`Self::load`], with what it cost, unless the answer that tells was lost.
-    pub fn load_measured(&mut self, source: Source) -> Result<(InstanceId, Option<Loaded>), Trouble> {
-        let loaded = self.ask(&Request::Load { source }, |message| match message {
+    pub fn load_measured(
+        &mut self,
+        source: Source,
+        allowed: &[String],
+    ) -> Result<(InstanceId, Option<Loaded>), Trouble> {
+        // Those beyond what the link takes are refused by name.
+        let allowed = allowed.iter().map(String::as_str).take(MAX_ALLOWED).collect();
+        let loaded = self.ask(&Request::Load { source, allowed }, |message| match message {
             Message::Loaded(loaded) => Some((loaded.instance, Some(*loaded))),
             _ => None,
         });

@@ -59,6 +59,7 @@ pub struct EmulatedDevice {
     watcher: Option<Watcher>,
     /// Why the chip stopped, to be told when its last words were.
     ended: Option<Stop>,
+    has_reset: bool,
 }
 
 /// Looks at the chip, or interferes, where it has reached a breakpoint.
@@ -117,7 +118,17 @@ impl EmulatedDevice {
             None => None,
         };
         let wall_clock = timeout.map(|timeout| Instant::now() + timeout);
-        Ok(Self { machine, firmware, deadline: None, wall_clock, waveform, nvs, watcher: None, ended: None })
+        Ok(Self {
+            machine,
+            firmware,
+            deadline: None,
+            wall_clock,
+            waveform,
+            nvs,
+            watcher: None,
+            ended: None,
+            has_reset: false,
+        })
     }
 
     /// Where a function of the firmware lies.
@@ -150,6 +161,7 @@ impl EmulatedDevice {
             nvs: None,
             watcher: None,
             ended: None,
+            has_reset: false,
         })
     }
 
@@ -254,10 +266,13 @@ impl Transport for EmulatedDevice {
                     }
                     continue;
                 }
-                Stop::Reset(cause) => Err(DeviceError {
-                    message: format!("the firmware reset the chip ({cause})"),
-                    help: "this is a fault of the firmware: please report it with the module that caused it".into(),
-                }),
+                Stop::Reset(cause) => {
+                    self.has_reset = true;
+                    Err(DeviceError {
+                        message: format!("the firmware reset the chip ({cause})"),
+                        help: "this is a fault of the firmware: please report it with the module that caused it".into(),
+                    })
+                }
                 Stop::Fault(fault) => Err(DeviceError {
                     message: format!(
                         "{} at address {:#010x} ({}), pc {:#010x}",
@@ -284,6 +299,10 @@ impl Transport for EmulatedDevice {
 
     fn now(&self) -> Duration {
         to_duration(self.machine.now())
+    }
+
+    fn has_reset(&self) -> bool {
+        self.has_reset
     }
 
     fn set_deadline(&mut self, deadline: Option<Duration>) {

@@ -23,6 +23,10 @@ pub struct Plan {
     pub arguments: Vec<PlannedArgument>,
     /// Units of fuel; `None` without limit.
     pub fuel: Option<u64>,
+    /// The restricted functions that the module may call.
+    pub allowed: Vec<String>,
+    /// What is typed on the console once the call has begun.
+    pub input: Vec<u8>,
     /// Modules that run beside this one, from before its start: each with the first argument of its entry.
     pub companions: Vec<Companion>,
     /// Number of the first upload, unlike those that the device knows.
@@ -62,6 +66,8 @@ pub enum End {
     Trapped(Trap),
     /// The device did not start the module.
     Refused(RefusedRequest),
+    /// The device has restarted, and the module with it.
+    Restarted,
     /// The time of [`Plan::until`] came.
     TimeReached,
     /// The wall-clock limit came.
@@ -123,11 +129,14 @@ pub fn run(transport: &mut dyn Transport, plan: &Plan, console: &mut dyn FnMut(&
             let news = session.dialogue.take_news();
             news.iter().for_each(|message| session.note_companion(message));
             session.figures.at_end = session.dialogue.counters();
-            end_by(trouble)?
+            match trouble {
+                Trouble::Device(_) if session.dialogue.transport().has_reset() => End::Restarted,
+                trouble => end_by(trouble)?,
+            }
         }
     };
     over.set(true);
-    if plan.stats && end != End::Timeout {
+    if plan.stats && !matches!(end, End::Timeout | End::Restarted) {
         session.dialogue.end_at(None);
         session.figures.firmware = match session.dialogue.stats(session.figures.instance) {
             Ok(stats) => Some(stats),
@@ -175,13 +184,13 @@ impl Session<'_, '_, '_> {
     fn follow(&mut self, plan: &Plan) -> Result<End, Trouble> {
         self.figures.boot = self.dialogue.boot_instructions();
         for companion in &plan.companions {
-            let (instance, _) = self.bring(&companion.module)?;
+            let (instance, _) = self.bring(&companion.module, &[])?;
             self.companions.push(instance);
             self.dialogue.start(instance, &[&companion.name])?;
         }
         let (instance, loaded) = match &plan.module {
-            Some(module) => self.bring(module)?,
-            None => self.dialogue.load_measured(Source::Newest)?,
+            Some(module) => self.bring(module, &plan.allowed)?,
+            None => self.dialogue.load_measured(Source::Newest, &plan.allowed)?,
         };
         self.figures.instance = Some(instance);
         if let Some(loaded) = loaded {
@@ -196,19 +205,25 @@ impl Session<'_, '_, '_> {
             fuel: plan.fuel,
             detached: false,
         })?;
-        let (end, instructions) = self.wait(|message| end_of(message, instance))?;
+        if !plan.input.is_empty() {
+            self.dialogue.transport().send(&plan.input)?;
+        }
+        let (end, instructions) = self.wait(|message| match message {
+            Message::Hello { .. } => Some((End::Restarted, None)),
+            _ => end_of(message, instance),
+        })?;
         self.figures.call = instructions;
         self.figures.at_end = self.dialogue.counters();
         Ok(end)
     }
 
     /// Loads a module into RAM.
-    fn bring(&mut self, module: &[u8]) -> Result<(InstanceId, Option<Loaded>), Trouble> {
+    fn bring(&mut self, module: &[u8], allowed: &[String]) -> Result<(InstanceId, Option<Loaded>), Trouble> {
         let token = self.token;
         self.token = token.wrapping_add(1);
         let (module, seal) = Seal::split(module);
         self.dialogue.upload(token, module, &seal, Goal::Ram, &mut |_| {})?;
-        self.dialogue.load_measured(Source::Upload { token })
+        self.dialogue.load_measured(Source::Upload { token }, allowed)
     }
 
     /// Waits for something that is told unasked. Ends of companions are noted; a refusal or a limit ends the run.

@@ -95,7 +95,7 @@ impl<'d> Conversation<'d> {
 
     /// Makes an instance of the module in the slot; the firmware's words where it refuses it.
     pub fn load(&mut self) -> Result<Result<InstanceId, String>, String> {
-        self.send(&Request::Load { source: Source::Newest })?;
+        self.send(&Request::Load { source: Source::Newest, allowed: heapless::Vec::new() })?;
         let loaded = self.hear(ANSWER, |message| match message {
             Message::Loaded(loaded) => Some(Ok(loaded.instance)),
             Message::Refused(refused) => Some(Err(refused.reason)),

@@ -174,6 +174,7 @@ fn request<'m>(module: &'m [u8], random: &mut Random) -> Request<'m> {
                 1 => Source::Newest,
                 _ => Source::Upload { token },
             },
+            allowed: (0..random.below(9)).map(|_| "esp_deep_sleep_start").collect(),
         },
         8 => Request::List,
         9 => Request::Upload(Upload {

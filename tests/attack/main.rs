@@ -33,7 +33,7 @@ const FRAMES: u64 = 4_096;
 /// Copies for each generated module that is compared.
 const COPIES_PER_MODULE: u64 = 25;
 /// Programs that between them use most of the host functions and opcodes.
-const SOURCES: [&str; 10] = [
+const SOURCES: [&str; 14] = [
     "tasks/hello_task.c",
     "tasks/timers.c",
     "tasks/synchronisation.c",
@@ -44,6 +44,10 @@ const SOURCES: [&str; 10] = [
     "language/compute.c",
     "language/data_and_tables.c",
     "bad/endless_loop.c",
+    "esp-idf/console.c",
+    "esp-idf/events.c",
+    "esp-idf/uart_loopback.c",
+    "freertos/static_objects.c",
 ];
 
 fn main() -> ExitCode {

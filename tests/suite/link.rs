@@ -65,7 +65,7 @@ fn replace(dialogue: &mut Dialogue<'_, '_>, token: u32, module: &[u8]) -> Result
     for resident in dialogue.instances()? {
         dialogue.stop(resident.instance)?;
     }
-    let instance = dialogue.load(Source::Slot(slot))?;
+    let instance = dialogue.load(Source::Slot(slot), &[])?;
     dialogue.start(instance, &[])?;
     Ok((slot, instance))
 }
@@ -103,7 +103,7 @@ fn a_module_of_20_kilobytes_runs_within_a_virtual_second() {
     dialogue.speed(921_600).expect("the speed changes");
     let began = dialogue.transport().now();
     dialogue.upload(1, &new, &Seal::default(), Goal::Ram, &mut |_| {}).expect("it arrives");
-    let instance = dialogue.load(Source::Upload { token: 1 }).expect("it is loaded");
+    let instance = dialogue.load(Source::Upload { token: 1 }, &[]).expect("it is loaded");
     dialogue.start(instance, &[]).expect("it runs");
     let took = dialogue.transport().now() - began;
     assert!(took <= Duration::from_secs(1), "it took {took:?}");
@@ -217,7 +217,7 @@ fn a_device_with_a_key_refuses_what_is_not_signed_with_it_or_is_too_old() {
         assert!(matches!(&outcome, Err(Trouble::Refused(refused)) if refused.kind == Refusal::Seal), "{outcome:?}");
     };
     let slot = dialogue.install(1, &module, &good, SLOT, &mut |_| {}).expect("rightly signed");
-    let instance = dialogue.load(Source::Slot(slot)).expect("it is loaded");
+    let instance = dialogue.load(Source::Slot(slot), &[]).expect("it is loaded");
     dialogue.start(instance, &[]).expect("it runs");
     assert!(dialogue.confirm(slot).expect("an answer"), "it is kept");
     let forgeries = [
@@ -230,8 +230,8 @@ fn a_device_with_a_key_refuses_what_is_not_signed_with_it_or_is_too_old() {
     for (token, forgery) in (10..).step_by(2).zip(forgeries) {
         refused(dialogue.install(token, &module, &forgery, SLOT, &mut |_| {}).map(drop));
         let in_ram = dialogue.upload(token + 1, &module, &forgery, Goal::Ram, &mut |_| {});
-        refused(in_ram.and_then(|()| dialogue.load(Source::Upload { token: token + 1 }).map(drop)));
+        refused(in_ram.and_then(|()| dialogue.load(Source::Upload { token: token + 1 }, &[]).map(drop)));
     }
     dialogue.upload(100, &module, &good, Goal::Ram, &mut |_| {}).expect("rightly signed");
-    dialogue.load(Source::Upload { token: 100 }).expect("rightly signed");
+    dialogue.load(Source::Upload { token: 100 }, &[]).expect("rightly signed");
 }

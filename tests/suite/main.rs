@@ -13,6 +13,7 @@ mod flash;
 mod headers;
 mod hostile;
 mod inference;
+mod inspect;
 mod isolation;
 mod life;
 mod link;
@@ -22,6 +23,7 @@ mod messages;
 mod monitor;
 #[path = "../shared/mutant.rs"]
 mod mutant;
+mod permission;
 mod program;
 mod project;
 mod project_file;

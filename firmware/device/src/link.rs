@@ -23,7 +23,7 @@ use espb_slots::{
 use crate::{
     console, counters,
     flash::{DeviceFlash, FlashError},
-    heartbeat,
+    heartbeat, input,
     instance::{
         Running, deferred, end,
         load::{self, Origin, Refused},
@@ -152,7 +152,15 @@ impl Device {
                 return;
             }
             for &byte in bytes.iter().take(length) {
-                let Piece::Message(message) = splitter.push(byte) else { continue };
+                let is_typed = !splitter.is_in_frame();
+                let message = match splitter.push(byte) {
+                    Piece::Message(message) => message,
+                    Piece::Text(text) if is_typed => {
+                        input::push(text);
+                        continue;
+                    }
+                    Piece::Text(_) | Piece::Nothing => continue,
+                };
                 let request = frame::decode(message);
                 if request == Err(FrameError::Echo) {
                     continue;
@@ -172,7 +180,7 @@ impl Device {
     fn carry_out(&mut self, request: &Request<'_>, tag: Tag) -> Result<(), Refused> {
         match request {
             Request::Hello { .. } => self.say_hello(tag),
-            Request::Load { source } => self.load(*source, tag).map(|_| ())?,
+            Request::Load { source, allowed } => self.load(*source, allowed, tag).map(|_| ())?,
             Request::Start(start) => {
                 let running = find(start.instance)?;
                 start::plan(running, start)?;
@@ -275,28 +283,28 @@ impl Device {
         answer(tag, &Event::Slots(Slots { floor: self.store.floor(), signed: self.store.key().is_some(), slots }));
     }
 
-    fn load(&mut self, source: Source, tag: Tag) -> Result<&'static Running, Refused> {
+    fn load(&mut self, source: Source, allowed: &[&str], tag: Tag) -> Result<&'static Running, Refused> {
         let (running, loaded) = match source {
-            Source::Newest => self.load_slot(self.newest()?)?,
+            Source::Newest => self.load_slot(self.newest()?, allowed)?,
             Source::Slot(slot) => {
                 let boot = self.store.runnable(SlotIndex(slot));
-                self.load_slot(boot.map_err(unfit)?)?
+                self.load_slot(boot.map_err(unfit)?, allowed)?
             }
             Source::Upload { token } => {
                 let upload = self.receiver.take(token, &self.store).map_err(failed)?;
-                load::load(Origin::Upload(token, upload))?
+                load::load(Origin::Upload(token, upload), allowed)?
             }
         };
         answer(tag, &Event::Loaded(loaded));
         Ok(running)
     }
 
-    fn load_slot(&mut self, boot: Boot) -> Result<(&'static Running, Loaded), Refused> {
+    fn load_slot(&mut self, boot: Boot, allowed: &[&str]) -> Result<(&'static Running, Loaded), Refused> {
         if is_loaded(boot.slot) {
             let reason = format_args!("the module of slot {} is loaded already; List tells as what", boot.slot);
             return Err(Refused::new(Refusal::Request, reason));
         }
-        let loaded = load::load(Origin::Slot(boot.slot.0, self.module(&boot).unwrap_or_default()))?;
+        let loaded = load::load(Origin::Slot(boot.slot.0, self.module(&boot).unwrap_or_default()), allowed)?;
         self.store.begin(&boot).map_err(|error| {
             end::end(loaded.0);
             flash_failed(error)
@@ -320,7 +328,7 @@ impl Device {
 
     fn autostart(&mut self) {
         if self.store.choose().is_some_and(|boot| boot.header.autostart) {
-            let started = self.load(Source::Newest, Tag::UNASKED).and_then(|running| {
+            let started = self.load(Source::Newest, &[], Tag::UNASKED).and_then(|running| {
                 let (instance, call) = (running.id(), Call::Entry);
                 let start = Start { instance, call, arguments: heapless::Vec::new(), fuel: None, detached: true };
                 self.carry_out(&Request::Start(start), Tag::UNASKED)

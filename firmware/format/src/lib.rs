@@ -11,6 +11,8 @@ extern crate alloc;
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
+#[cfg(any(test, feature = "std"))]
+pub mod census;
 pub mod checksum;
 pub mod container;
 pub mod contract;
@@ -22,6 +24,7 @@ pub mod instruction;
 pub mod lines;
 pub mod opcode;
 pub mod operand;
+pub mod pair;
 pub mod record;
 pub mod section;
 pub mod signature;

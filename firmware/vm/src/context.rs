@@ -36,6 +36,13 @@ pub enum Stacks {
     Main,
     /// So many bytes of the module's heap, given back when the context ends.
     Heap(u32),
+    /// Memory of the module, which stays its own.
+    At {
+        /// Its first byte.
+        address: u32,
+        /// How many there are.
+        size: u32,
+    },
 }
 
 /// What one native task needs to run module code. It must stay with its task and ends with it.
@@ -61,6 +68,8 @@ pub struct Context<'i> {
     host_data: Cell<*const ()>,
     /// Where the last interrupted function stood, and the slots of its frame: a sort interrupts one place thousands of times.
     interrupted: Cell<(*const u8, u32)>,
+    /// The address, the signature and the function of the last indirect call: most places call the same function again and again.
+    last_callee: Cell<(u32, u32, Record)>,
     /// Instruction at which the task left the interpreter (or will enter it).
     pub(crate) pc: Cell<*const u8>,
     /// Frame pointer at that moment.
@@ -78,7 +87,8 @@ impl<'i> Context<'i> {
     /// A context with this shadow stack, which is zeroed. `most_entries` bounds how deeply callbacks and host functions may call each
     /// other (each entry takes native stack); 0 allows none at all.
     ///
-    /// Fails with [`TrapKind::LinearStackOverflow`] where the heap has no room for the linear stack or the main one is taken.
+    /// Fails with [`TrapKind::LinearStackOverflow`] where the heap has no room for the linear stack, the main one is taken, or the module may
+    /// not write where the stack is to be.
     pub fn new(
         instance: &'i Instance<'i>,
         shadow: &'i mut [u32],
@@ -95,6 +105,13 @@ impl<'i> Context<'i> {
             Stacks::Heap(size) => {
                 let size = size.checked_next_multiple_of(Granule::SIZE).ok_or(none(size))?;
                 (instance.allocate_zeroed(1, size).ok_or(none(size))?, size)
+            }
+            Stacks::At { address, size } => {
+                let low = address.checked_next_multiple_of(Granule::SIZE).ok_or(none(size))?;
+                let high = address.checked_add(size).ok_or(none(size))? / Granule::SIZE * Granule::SIZE;
+                let size = high.checked_sub(low).ok_or(none(size))?;
+                instance.memory().fill(low, 0, size).map_err(|_| none(size))?;
+                (low, size)
             }
         };
         let base = shadow.as_mut_ptr().cast::<u8>();
@@ -117,6 +134,8 @@ impl<'i> Context<'i> {
             entries: Cell::new(0),
             host_data: Cell::new(core::ptr::null()),
             interrupted: Cell::new((core::ptr::null(), 0)),
+            // No signature has this index.
+            last_callee: Cell::new((0, u32::MAX, program.function(0))),
             pc: Cell::new(program.code(0)),
             fp: Cell::new(base),
             sp: Cell::new(stack_low + size),
@@ -345,6 +364,19 @@ impl<'i> Context<'i> {
         self.thunks.place(address).and_then(|place| self.program.callback(place))
     }
 
+    /// The function of the last indirect call, if that was one to this address with this signature.
+    #[inline(always)]
+    pub(crate) fn last_callee(&self, address: u32, signature: u16) -> Option<Record> {
+        let (last_address, last_signature, record) = self.last_callee.get();
+        (last_address == address && last_signature == signature.into()).then_some(record)
+    }
+
+    /// Keeps what [`Self::last_callee`] answers; the callee must have been checked.
+    #[inline(always)]
+    pub(crate) fn remember_callee(&self, address: u32, signature: u16, record: Record) {
+        self.last_callee.set((address, signature.into(), record));
+    }
+
     /// What an import of verified code is bound to.
     pub(crate) fn binding(&self, import: u16) -> Binding {
         // SAFETY: verified code calls imports of the table only, and `Instance::new` wrote a binding for each.
@@ -437,6 +469,7 @@ impl Drop for Context<'_> {
             Stacks::Main => self.instance.return_main_stack(),
             // A module that freed its own task's stack has already trapped for it or will when it uses the block; nothing is left to do.
             Stacks::Heap(_) => drop(self.instance.release(self.stack_low)),
+            Stacks::At { .. } => {}
         }
     }
 }
