@@ -353,14 +353,17 @@ impl Device {
             None if self.store.slots().all(|slot| self.store.header(slot) == Err(HeaderError::Empty)) => Slot::Empty,
             None => Slot::Corrupt,
         };
-        answer(tag, &Event::Hello(Hello {
-            protocol: PROTOCOL,
-            chip: CHIP,
-            firmware: env!("CARGO_PKG_VERSION"),
-            free_heap: kernel::heap::free_bytes() as u32,
-            boot_instructions: self.boot_instructions,
-            slot,
-        }));
+        answer(
+            tag,
+            &Event::Hello(Hello {
+                protocol: PROTOCOL,
+                chip: CHIP,
+                firmware: env!("CARGO_PKG_VERSION"),
+                free_heap: kernel::heap::free_bytes() as u32,
+                boot_instructions: self.boot_instructions,
+                slot,
+            }),
+        );
     }
 }
 

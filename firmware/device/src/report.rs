@@ -17,12 +17,15 @@ use crate::{
 
 /// Refuses a request.
 pub fn refuse(tag: Tag, refused: &load::Refused) {
-    link::answer(tag, &Event::Refused(Refused {
-        kind: refused.kind,
-        code: refused.code,
-        offset: refused.offset,
-        reason: &refused.reason,
-    }));
+    link::answer(
+        tag,
+        &Event::Refused(Refused {
+            kind: refused.kind,
+            code: refused.code,
+            offset: refused.offset,
+            reason: &refused.reason,
+        }),
+    );
 }
 
 /// Looks whether the instance has come to an end; if so, ends it and tells the host.
