@@ -95,7 +95,7 @@ attack: setup firmware ## N damaged copies of real modules, each on the real fir
 	cargo test --release --test attack -- $(N)
 
 # libFuzzer under AddressSanitizer with the stable compiler: the flags are those of cargo-fuzz.
-FUZZ_TARGETS := container verifier interpreter frames
+FUZZ_TARGETS := container verifier interpreter frames slots
 FUZZ_FLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
 	-Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Zsanitizer=address --cfg fuzzing
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
@@ -103,7 +103,7 @@ TIME := 60
 # Or, instead of a time, a number of executions: RUNS=1000000.
 FUZZ_LIMIT = $(if $(RUNS),-runs=$(RUNS),-max_total_time=$(TIME))
 
-fuzz: setup ## libFuzzer on container, verifier, interpreter and link, TIME seconds each (TIME=60), or RUNS executions
+fuzz: setup ## libFuzzer on container, verifier, interpreter, link and slots, TIME seconds each (TIME=60), or RUNS executions
 	cd fuzz && RUSTC_BOOTSTRAP=1 RUSTFLAGS="$(FUZZ_FLAGS)" cargo build --release --features libfuzzer --target $(HOST)
 	fuzz/target/$(HOST)/release/seeds build/fuzz
 	@for target in $(FUZZ_TARGETS); do \

@@ -314,6 +314,52 @@ fn nothing_is_written_after_an_instance_has_ended() {
     }
 }
 
+/// The n-th allocation of a load and a run fails, for all n: whoever needed it is told, and nothing is lost.
+#[test]
+fn every_allocation_may_fail() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut chip = boot(&module(folder.path()));
+    let allocator = chip.symbol("pvPortMalloc").expect("the kernel's allocator").start;
+    // How many allocations still succeed before one fails.
+    let countdown = std::rc::Rc::new(std::cell::Cell::new(None::<u32>));
+    let left = countdown.clone();
+    chip.watch(
+        &[allocator],
+        Box::new(move |machine| match left.get() {
+            Some(0) => {
+                machine.return_early(0);
+                left.set(None);
+            }
+            Some(count) => left.set(Some(count - 1)),
+            None => {}
+        }),
+    );
+    let mut device = Device::greet(&mut chip);
+    let before = resources(device.stats());
+    let mut failed = 0;
+    for allowed in 0.. {
+        countdown.set(Some(allowed));
+        match device.load() {
+            Err(kind) => assert_eq!(kind, Refusal::Memory, "allocation {allowed}"),
+            Ok(instance) => {
+                device.start(instance, "leave", &[], false);
+                let end = device.end(instance);
+                if matches!(end, End::Refused(_)) {
+                    // The main task could not be made; the instance is still there.
+                    assert_eq!(end, End::Refused(Refusal::Memory), "allocation {allowed}");
+                    device.stop(instance);
+                }
+            }
+        }
+        assert_eq!(resources(device.stats()), before, "when allocation {allowed} failed");
+        if countdown.replace(None).is_some() {
+            break;
+        }
+        failed += 1;
+    }
+    assert!(failed > 20, "only {failed} allocations were made to fail");
+}
+
 /// What `espb run --with` shows: a module beside another, whose trap is told and disturbs nobody.
 #[test]
 fn a_module_beside_another_may_trap() {

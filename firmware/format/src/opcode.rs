@@ -182,6 +182,7 @@ macro_rules! for_each_opcode {
             "d = a + 4 × b" AddShifted2 0x8d "addsl2" [W32 R32 R32] Next;
             "d = a + 8 × b" AddShifted3 0x8e "addsl3" [W32 R32 R32] Next;
             "d = a + 16 × b" AddShifted4 0x8f "addsl4" [W32 R32 R32] Next;
+            "d = a if b is odd, else 0" SelectOdd 0xde "selodd" [W32 R32 R32] Next;
 
             "d = byte at a + i, sign-extended" Load8Signed 0x90 "ld8s" [W32 R32 Displacement1] Next;
             "d = byte at a + i" Load8 0x91 "ld8" [W32 R32 Displacement1] Next;

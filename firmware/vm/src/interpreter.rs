@@ -38,7 +38,7 @@ mod code {
 #[rustfmt::skip]
 macro_rules! undefined {
     () => {
-        0xde | 0xdf
+        0xdf
             | 0xec | 0xed | 0xee | 0xef
             | 0xf0 | 0xf1 | 0xf2
             | 0xfb | 0xfc | 0xfd | 0xfe | 0xff
@@ -394,6 +394,7 @@ pub(crate) fn interpret(context: &Context<'_>) -> Result<(), Trap> {
                 ($arm:literal AddShifted1) => { step!(at.words(|a, b| a.wrapping_add(b << 1))) };
                 ($arm:literal AddShifted2) => { step!(at.words(|a, b| a.wrapping_add(b << 2))) };
                 ($arm:literal AddShifted3) => { step!(at.words(|a, b| a.wrapping_add(b << 3))) };
+                ($arm:literal SelectOdd) => { step!(at.words(|a, b| a & (b & 1).wrapping_neg())) };
                 ($arm:literal AddShifted4) => { step!(at.words(|a, b| a.wrapping_add(b << 4))) };
                 ($arm:literal Add64) => { step!(at.pairs(|a, b| a.wrapping_add(b))) };
                 ($arm:literal Sub64) => { step!(at.pairs(|a, b| a.wrapping_sub(b))) };
