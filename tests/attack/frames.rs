@@ -64,11 +64,11 @@ fn listen(
     let mut client = Client::new(device);
     let (mut text, mut events) = (Vec::new(), 0);
     loop {
-        let heard = client.receive(&mut |bytes| text.extend_from_slice(bytes)).map_err(|error| error.to_string())?;
+        let heard = client.receive(&mut |bytes| text.extend_from_slice(bytes));
         if let Some(at) = String::from_utf8_lossy(&text).find("espb firmware stopped") {
             return Err(String::from_utf8_lossy(&text)[at..].to_owned());
         }
-        match heard {
+        match heard.map_err(|error| format!("{error}; the console says: {}", String::from_utf8_lossy(&text)))? {
             Heard::Message(message, tag) if enough(&message, tag) => return Ok((events + 1, Some(message))),
             Heard::Message(..) => events += 1,
             Heard::Deadline | Heard::Timeout => return Ok((events, None)),
