@@ -19,14 +19,16 @@ use crate::random::Random;
 
 /// Frames that are sent at once: fewer bytes than the console's buffer has.
 const BATCH: u64 = 8;
-/// How long the device gets for a batch, and to answer in the end.
-const TIME: Duration = Duration::from_millis(40);
-const ANSWER: Duration = Duration::from_secs(10);
+/// How long a byte takes on the line at the first speed, how long the device gets for a batch beside that, and to answer in the end.
+const BYTE: Duration = Duration::from_micros(87);
+const TIME: Duration = Duration::from_millis(10);
+const ANSWER: Duration = Duration::from_secs(120);
 
 /// Sends `count` frames to a chip with this module, beginning with those of number `first`; says what harm they did, else how
 /// many were answered.
 pub fn attack(module: &[u8], count: u64, first: u64) -> Result<u64, String> {
     let mut device = boot(module)?;
+    listen(&mut device, ANSWER, |message, _| matches!(message, Message::Hello { .. }))?;
     let before = settle(&mut device)?;
     let mut answers = 0;
     let mut number = first;
@@ -36,7 +38,9 @@ pub fn attack(module: &[u8], count: u64, first: u64) -> Result<u64, String> {
             bytes.extend(frame_of(module, &mut Random((number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))));
         }
         device.send(&bytes).map_err(|error| error.to_string())?;
-        answers += listen(&mut device, TIME, |_| false).map_err(|harm| format!("frames from {number} on: {harm}"))?.0;
+        let time = TIME + BYTE * bytes.len() as u32;
+        answers +=
+            listen(&mut device, time, |_, _| false).map_err(|harm| format!("frames from {number} on: {harm}"))?.0;
         number += BATCH;
         if number.is_multiple_of(4096) {
             let after = settle(&mut device).map_err(|harm| format!("frames up to {number}: {harm}"))?;
@@ -53,19 +57,19 @@ pub fn attack(module: &[u8], count: u64, first: u64) -> Result<u64, String> {
 fn listen(
     device: &mut EmulatedDevice,
     time: Duration,
-    enough: impl Fn(&Message) -> bool,
+    enough: impl Fn(&Message, Tag) -> bool,
 ) -> Result<(u64, Option<Message>), String> {
     let deadline = device.now() + time;
     device.set_deadline(Some(deadline));
     let mut client = Client::new(device);
     let (mut text, mut events) = (Vec::new(), 0);
     loop {
-        let heard = client.receive(&mut |bytes| text.extend_from_slice(bytes)).map_err(|error| error.to_string())?;
+        let heard = client.receive(&mut |bytes| text.extend_from_slice(bytes));
         if let Some(at) = String::from_utf8_lossy(&text).find("espb firmware stopped") {
             return Err(String::from_utf8_lossy(&text)[at..].to_owned());
         }
-        match heard {
-            Heard::Message(message, _) if enough(&message) => return Ok((events + 1, Some(message))),
+        match heard.map_err(|error| format!("{error}; the console says: {}", String::from_utf8_lossy(&text)))? {
+            Heard::Message(message, tag) if enough(&message, tag) => return Ok((events + 1, Some(message))),
             Heard::Message(..) => events += 1,
             Heard::Deadline | Heard::Timeout => return Ok((events, None)),
         }
@@ -77,9 +81,10 @@ fn settle(device: &mut EmulatedDevice) -> Result<Stats, String> {
     let mut ask = |request: Request<'_>, is_answer: &dyn Fn(&Message) -> bool| {
         // Whatever frame was begun ends with these.
         device.send(&[0, 0]).map_err(|error| error.to_string())?;
-        let framed = framed(&request, Tag::UNASKED.next());
-        device.send(&framed).map_err(|error| error.to_string())?;
-        let message = listen(device, ANSWER, is_answer)?.1;
+        // Answers to earlier frames, which have another tag, may still come.
+        let tag = Tag::UNASKED.next().next();
+        device.send(&framed(&request, tag)).map_err(|error| error.to_string())?;
+        let message = listen(device, ANSWER, |message, answered| answered == tag && is_answer(message))?.1;
         message.ok_or_else(|| format!("the firmware does not answer {request:?}"))
     };
     let list = ask(Request::List, &|message| matches!(message, Message::Instances(_)))?;
