@@ -10,9 +10,10 @@ pub mod emulated;
 pub mod firmware;
 pub mod flashing;
 #[cfg(feature = "emulate")]
+pub mod handlers;
+#[cfg(feature = "emulate")]
 pub mod hosted;
 pub mod port;
-#[cfg(feature = "emulate")]
 pub mod profile;
 pub mod session;
 pub mod stream;

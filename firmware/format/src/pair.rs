@@ -101,6 +101,16 @@ impl Code {
     }
 }
 
+impl Code {
+    /// The byte.
+    pub const fn byte(self) -> u8 {
+        match self {
+            Code::Single(opcode) => opcode as u8,
+            Code::Pair(pair) => pair.code,
+        }
+    }
+}
+
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
