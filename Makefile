@@ -16,16 +16,16 @@ IR_FLAGS ?=
 FIXTURE_IR := $(patsubst fixtures/%,build/fixtures/%.ll,$(basename $(wildcard fixtures/*/*.c fixtures/*/*.cpp)))
 
 # Debian packages: LLVM as a static library for the translator; clang and lld for C; cmake, pkg-config and libclang for Unicorn;
-# ninja for the test of the guide's CMake; venv for the check of the image with esptool.
+# ninja for the test of the guide's CMake; venv for the check of the image with esptool; tmux for the test in a terminal.
 PACKAGES := build-essential llvm-22-dev libpolly-22-dev libzstd-dev zlib1g-dev libxml2-dev \
 	clang-22 lld-22 cmake ninja-build pkg-config libclang-19-dev picolibc-riscv64-unknown-elf gcc-riscv64-unknown-elf \
-	python3-pip python3-venv
+	python3-pip python3-venv tmux
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
 # Cargo uses all cores by itself; the order of prerequisites below is meant.
 .NOTPARALLEL:
-.PHONY: help setup toolchain firmware build fixtures man demo test corpus conformance infer-score fuzz-build fuzz attack bench \
+.PHONY: help setup toolchain firmware build fixtures man demo test corpus conformance host-functions infer-score fuzz-build fuzz attack attack-link bench \
 	bench-build bench-calls asm-report image-info clean FORCE
 
 help: ## what can be made
@@ -94,8 +94,11 @@ fuzz-build: setup firmware ## N damaged inputs for the translator (N=10000): non
 attack: setup firmware ## N damaged copies of real modules, each on the real firmware in an emulated chip (N=10000; docs/isolation.md)
 	cargo test --release --test attack -- $(N)
 
+attack-link: setup firmware ## N damaged and hostile frames to the real firmware in an emulated chip (N=10000)
+	cargo test --release --test attack -- --frames $(N)
+
 # libFuzzer under AddressSanitizer with the stable compiler: the flags are those of cargo-fuzz.
-FUZZ_TARGETS := container verifier interpreter frames
+FUZZ_TARGETS := container verifier interpreter frames slots
 FUZZ_FLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
 	-Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Zsanitizer=address --cfg fuzzing
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
@@ -103,13 +106,16 @@ TIME := 60
 # Or, instead of a time, a number of executions: RUNS=1000000.
 FUZZ_LIMIT = $(if $(RUNS),-runs=$(RUNS),-max_total_time=$(TIME))
 
-fuzz: setup ## libFuzzer on container, verifier, interpreter and link, TIME seconds each (TIME=60), or RUNS executions
+fuzz: setup ## libFuzzer on container, verifier, interpreter, link and slots, TIME seconds each (TIME=60), or RUNS executions
 	cd fuzz && RUSTC_BOOTSTRAP=1 RUSTFLAGS="$(FUZZ_FLAGS)" cargo build --release --features libfuzzer --target $(HOST)
 	fuzz/target/$(HOST)/release/seeds build/fuzz
 	@for target in $(FUZZ_TARGETS); do \
 		fuzz/target/$(HOST)/release/$$target build/fuzz/$$target $(FUZZ_LIMIT) -max_len=4096 -len_control=0 -rss_limit_mb=4096 \
 			-artifact_prefix=build/fuzz/ -print_final_stats=1 -verbosity=0 || exit 1; \
 	done
+
+host-functions: setup firmware ## docs/host-functions.md as it stands, in a copy of the firmware: functions added, built, called
+	cargo test --quiet --release --package espb --test host_functions
 
 infer-score: fixtures ## how well contracts are inferred without hints, on every function that a fixture calls
 	cargo test --quiet --release --package espb --test infer_score

@@ -105,8 +105,8 @@ fn hear<T>(client: &mut Client<'_>, wanted: impl Fn(&Message) -> Option<T>) -> T
     client.transport().set_deadline(Some(deadline));
     loop {
         match client.receive(&mut |_| {}).expect("the chip goes on") {
-            Heard::Message(Message::Refused(refused)) => panic!("refused: {}", refused.reason),
-            Heard::Message(message) => {
+            Heard::Message(Message::Refused(refused), _) => panic!("refused: {}", refused.reason),
+            Heard::Message(message, _) => {
                 if let Some(found) = wanted(&message) {
                     return found;
                 }
@@ -117,7 +117,9 @@ fn hear<T>(client: &mut Client<'_>, wanted: impl Fn(&Message) -> Option<T>) -> T
 }
 
 fn load(client: &mut Client<'_>) -> Loaded {
-    client.send(&Request::Load { source: Source::Newest }).expect("the chip takes bytes");
+    client
+        .send(&Request::Load { source: Source::Newest, allowed: heapless::Vec::new() })
+        .expect("the chip takes bytes");
     hear(client, |message| if let Message::Loaded(loaded) = message { Some(*loaded) } else { None })
 }
 

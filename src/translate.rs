@@ -21,6 +21,8 @@ pub struct Options {
     pub hints: Vec<PathBuf>,
     /// Whether what inference leaves uncertain is an error.
     pub strict: bool,
+    /// Restricted functions that the program may call.
+    pub allowed: Vec<String>,
     /// Entry, exports and memory.
     pub module: codegen::Options,
 }
@@ -60,7 +62,13 @@ fn stages(
     let hints = contracts::load(&options.hints)?;
     let roots = options.module.entry.iter().chain(&options.module.exports).cloned().collect();
     let read = ir::read_isolated(&Request { inputs, roots })?;
-    let imports = DecidedImports { module: &read.module, hints: &hints, doubts: RefCell::default(), explanations };
+    let imports = DecidedImports {
+        module: &read.module,
+        hints: &hints,
+        allowed: &options.allowed,
+        doubts: RefCell::default(),
+        explanations,
+    };
     let module = codegen::generate(&read.module, &imports, &options.module)?;
     let mut doubts = imports.doubts.into_inner();
     if options.strict && !doubts.is_empty() {
@@ -74,6 +82,7 @@ fn stages(
 struct DecidedImports<'a> {
     module: &'a Module,
     hints: &'a HintSet,
+    allowed: &'a [String],
     /// What a hint should settle.
     doubts: RefCell<Vec<Diagnostic>>,
     explanations: &'a RefCell<Vec<Explanation>>,
@@ -93,6 +102,7 @@ impl ImportContracts for DecidedImports<'_> {
         let decision = contracts::decide(self.hints, import).inspect_err(|_| {
             self.explanations.borrow_mut().extend(contracts::explain_undecided(import));
         })?;
+        contracts::demand_permission(import, &decision, self.allowed)?;
         let encoded = decision.contract.encode(signature).map_err(|error| {
             let help = "this is a fault of the hints that describe the function: see specs/contracts.md";
             Diagnostic::error("espb::contracts::unfit_hint", error.to_string(), calls.place.clone(), help)

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use espb_format::container::Import;
+use espb_format::container::{Import, Module};
 use espb_vm::{Host, HostCall, HostFunction, Trap};
 
 use crate::program::IMPORTS;
@@ -45,7 +45,7 @@ impl RecordingHost {
 
 // SAFETY: a run has one thread.
 unsafe impl Host for RecordingHost {
-    fn bind(&self, _: u16, import: &Import<'_>) -> Option<HostFunction> {
+    fn bind(&self, _: &Module<'_>, _: u16, import: &Import<'_>) -> Option<HostFunction> {
         IMPORTS.iter().position(|(name, _)| *name == import.name).map(|index| HostFunction(index as u16))
     }
 

@@ -8,15 +8,17 @@ pub mod frames;
 pub mod host;
 pub mod interpreter;
 pub mod program;
+pub mod slots;
 pub mod verifier;
 
 /// A target's name and its attack; the answer says whether the input got past the checks under attack.
 pub type Target = (&'static str, fn(&[u8]) -> bool);
 
 /// Every target.
-pub const TARGETS: [Target; 4] = [
+pub const TARGETS: [Target; 5] = [
     ("container", container::attack),
     ("verifier", verifier::attack),
     ("interpreter", interpreter::attack),
     ("frames", frames::attack),
+    ("slots", slots::attack),
 ];

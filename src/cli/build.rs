@@ -28,7 +28,7 @@ pub struct BuildArgs {
     output: PathBuf,
     #[command(flatten)]
     options: TranslateArgs,
-    /// Write a depfile for make: the module depends on its inputs and hints
+    /// Write a depfile for make: the module depends on its inputs, hints and project file
     #[arg(long, value_name = "FILE")]
     depfile: Option<PathBuf>,
     /// Show what each argument of each host function means, and why
@@ -55,6 +55,9 @@ pub struct TranslateArgs {
     /// Refuse what the translator had to leave uncertain without a hint
     #[arg(long)]
     strict: bool,
+    /// Function that affects the whole device and that the program may call all the same, e.g. esp_restart (repeatable)
+    #[arg(long = "allow", value_name = "NAME")]
+    allow: Vec<String>,
     /// Linear stack of the entry, e.g. 8K
     #[arg(long, value_name = "SIZE", default_value_t = ByteSize::from(codegen::DEFAULT_STACK))]
     stack: ByteSize,
@@ -67,11 +70,14 @@ pub struct TranslateArgs {
     /// Leave out names, lines and the reasons of contracts
     #[arg(long)]
     strip: bool,
+    /// The project file that gave the defaults
+    #[arg(long, value_name = "FILE", hide = true)]
+    project: Option<PathBuf>,
 }
 
 /// A least heap and, behind a colon, perhaps a greatest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Heap {
+pub struct Heap {
     min: ByteSize,
     max: Option<ByteSize>,
 }
@@ -113,6 +119,11 @@ pub struct Built {
 pub type Explanations = Vec<Explanation>;
 
 impl TranslateArgs {
+    /// The restricted functions that the program may call.
+    pub fn allowed(&self) -> &[String] {
+        &self.allow
+    }
+
     /// Reads inputs and hints and translates them.
     pub fn translate(&self, inputs: &[PathBuf]) -> Result<Built, Vec<Diagnostic>> {
         self.translate_explained(inputs).0
@@ -134,13 +145,15 @@ impl TranslateArgs {
             heap_max: self.heap.max.map_or(u32::MAX, ByteSize::bytes),
             strip: self.strip,
         };
-        let options = Options { hints: self.hints.clone(), strict: self.strict, module };
+        let (hints, allowed) = (self.hints.clone(), self.allow.clone());
+        let options = Options { hints, strict: self.strict, allowed, module };
         let (outcome, explanations) = translate::translate_explained(sources, &options);
         (outcome.map(|done| Built { module: done.module, warnings: done.warnings }), explanations)
     }
 
-    fn hints(&self) -> &[PathBuf] {
-        &self.hints
+    /// The files beside the inputs that the module depends on.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.hints.iter().chain(&self.project)
     }
 }
 
@@ -175,7 +188,7 @@ fn build(args: &BuildArgs, reporter: Reporter) -> Result<Built, Vec<Diagnostic>>
     let built = outcome?;
     files::write(&args.output, &built.module).map_err(|error| vec![error])?;
     if let Some(depfile) = &args.depfile {
-        let rule = depfile_rule(&args.output, args.inputs.iter().chain(args.options.hints()));
+        let rule = depfile_rule(&args.output, args.inputs.iter().chain(args.options.files()));
         files::write(depfile, rule.as_bytes()).map_err(|error| vec![error])?;
     }
     Ok(built)

@@ -8,6 +8,7 @@ use espb_format::disassembler;
 use espb_slots::Seal;
 use serde_json::{Value, json};
 
+use super::census;
 use super::exit::Exit;
 use super::explain;
 use super::files;
@@ -30,7 +31,7 @@ pub struct InspectArgs {
     /// Imports with what their arguments mean, and why
     #[arg(long)]
     contracts: bool,
-    /// How often each opcode stands in the code
+    /// How often each opcode stands in the code and what it takes, and the largest functions
     #[arg(long)]
     stats: bool,
 }
@@ -59,7 +60,7 @@ pub fn run(args: &InspectArgs, reporter: Reporter) -> Exit {
         show(reporter, json!({ "reason": "disassembly", "text": listing }), || listing.clone());
     }
     if args.stats {
-        show(reporter, stats_json(&module), || stats_text(&module));
+        show(reporter, census::object(&module), || census::text(&module));
     }
     Exit::Success
 }
@@ -120,25 +121,6 @@ fn sections_text(module: &Module<'_>, bytes: &[u8]) -> String {
     }
     for export in module.exports() {
         text += &format!("export: {}\n", export.name);
-    }
-    text
-}
-
-fn stats_json(module: &Module<'_>) -> Value {
-    let opcodes: Vec<Value> = disassembler::census(module)
-        .iter()
-        .map(|(opcode, count)| json!({ "opcode": opcode.mnemonic(), "count": count }))
-        .collect();
-    json!({ "reason": "stats", "words": module.code_words(), "opcodes": opcodes })
-}
-
-fn stats_text(module: &Module<'_>) -> String {
-    let census = disassembler::census(module);
-    let total: u32 = census.iter().map(|(_, count)| count).sum();
-    let mut text = format!("{total} instructions in {} words\n", module.code_words());
-    for (opcode, count) in census {
-        text +=
-            &format!("{:<10} {count:>7} {:>5.1} %\n", opcode.mnemonic(), f64::from(count) * 100.0 / f64::from(total));
     }
     text
 }

@@ -16,6 +16,7 @@ use super::exit::Exit;
 use super::files;
 #[cfg(feature = "emulate")]
 use super::profile;
+use super::push::token;
 use super::report::Reporter;
 use super::size::parse_duration;
 use super::stats;
@@ -58,6 +59,9 @@ pub struct RunArgs {
     /// Stop the module after so many taken backward branches and calls
     #[arg(long, value_name = "N")]
     fuel: Option<u64>,
+    /// Type the contents of FILE on the console once the module runs, and control-D at its end
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
     /// Call this export instead of the entry and print its result
     #[arg(long, value_name = "NAME")]
     call: Option<String>,
@@ -99,6 +103,13 @@ pub fn run(args: &RunArgs, reporter: Reporter) -> Exit {
     let (Some((bytes, others)), Some((module, other_modules))) = (modules.split_first(), parsed.split_first()) else {
         return Exit::Input;
     };
+    let input = match input(args.input.as_deref()) {
+        Ok(input) => input,
+        Err(diagnostic) => {
+            reporter.diagnostic(&diagnostic);
+            return Exit::Input;
+        }
+    };
     let mut device = match device(args, bytes) {
         Ok(device) => device,
         Err(diagnostic) => {
@@ -107,7 +118,7 @@ pub fn run(args: &RunArgs, reporter: Reporter) -> Exit {
         }
     };
     let mut console = Console::new(reporter);
-    let outcome = session::run(device.as_mut(), &plan(args, bytes, others), &mut |text| console.write(text));
+    let outcome = session::run(device.as_mut(), &plan(args, bytes, others, input), &mut |text| console.write(text));
     console.finish();
     #[cfg(feature = "emulate")]
     if let Some(profile) = device.profile() {
@@ -186,7 +197,28 @@ fn boot(_: &RunArgs, _: &[u8]) -> Result<Box<dyn Transport>, Diagnostic> {
     }))
 }
 
-fn plan(args: &RunArgs, module: &[u8], others: &[Vec<u8>]) -> Plan {
+/// What `--input` has to be typed. A zero byte would open a frame of the link.
+fn input(file: Option<&Path>) -> Result<Vec<u8>, Diagnostic> {
+    let Some(file) = file else { return Ok(Vec::new()) };
+    let mut typed = files::read(file)?;
+    if let Some(offset) = typed.iter().position(|byte| *byte == 0) {
+        return Err(Diagnostic::error(
+            "espb::run::input",
+            "nobody can type a zero byte",
+            Place::Offset { file: file.display().to_string(), offset: u32::try_from(offset).unwrap_or(u32::MAX) },
+            "the console carries text; give the module binary data in a slot, or through a function of its own",
+        ));
+    }
+    typed.push(END_OF_TRANSMISSION);
+    Ok(typed)
+}
+
+/// The host function that resets the device.
+const RESTART: &str = "esp_restart";
+/// Control-D.
+const END_OF_TRANSMISSION: u8 = 4;
+
+fn plan(args: &RunArgs, module: &[u8], others: &[Vec<u8>], input: Vec<u8>) -> Plan {
     let arguments = match args.call {
         Some(_) => args.arguments.iter().map(|text| parse_argument(text)).collect(),
         None => std::iter::once(name_of(&args.file))
@@ -200,9 +232,12 @@ fn plan(args: &RunArgs, module: &[u8], others: &[Vec<u8>]) -> Plan {
         call: args.call.clone(),
         arguments,
         fuel: args.fuel,
+        allowed: args.translation.allowed().to_vec(),
+        input,
         companions: companions
             .map(|(file, module)| Companion { module: module.clone(), name: name_of(file) })
             .collect(),
+        token: args.port.as_ref().map_or(1, |_| token()),
         until: args.until,
         stats: args.stats,
     }
@@ -247,6 +282,16 @@ fn finish(args: &RunArgs, reporter: Reporter, module: &Module<'_>, file: &str, o
         }
         End::Refused(refused) => refuse(reporter, file, refused),
         End::TimeReached => Exit::Success,
+        // The module has asked for it.
+        End::Restarted if args.translation.allowed().iter().any(|name| name == RESTART) => Exit::Success,
+        End::Restarted => fail(
+            reporter,
+            &DeviceError {
+                message: "the device restarted".into(),
+                help: "see above what it printed last; a module that calls esp_restart needs `--allow esp_restart`"
+                    .into(),
+            },
+        ),
         End::Timeout => {
             let help = "give it more with --timeout, or end at a virtual time with --for";
             reporter.diagnostic(&Diagnostic::error(

@@ -21,6 +21,7 @@ pub fn show(reporter: Reporter, figures: &Figures) {
             "heartbeats": firmware.heartbeats,
             "heartbeat_delay": firmware.heartbeat_delay,
             "ticks": firmware.ticks,
+            "lost_interrupts": firmware.lost_interrupts,
         }));
     }
     let rows = [
@@ -40,6 +41,7 @@ pub fn show(reporter: Reporter, figures: &Figures) {
         ("heartbeats", firmware.heartbeats.into(), "of the firmware, one in 10 ms"),
         ("heartbeat delay", firmware.heartbeat_delay.into(), "microseconds at most"),
         ("ticks", firmware.ticks.into(), "of the kernel, one in 1 ms"),
+        ("interrupts lost", firmware.lost_interrupts.into(), "of those that modules handle, too many at once"),
     ];
     for (name, value, unit) in rows {
         reporter.talk(&format!("{name:<20} {value:>12} {unit}"));

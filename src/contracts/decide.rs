@@ -4,7 +4,7 @@ use super::calls::Calls;
 use super::hints::place;
 use super::infer::{Certainty, Finding, Inferred};
 use crate::diagnostic::Diagnostic;
-use espb_format::contract::{Contract, Slot};
+use espb_format::contract::{Contract, Flags, Slot};
 use espb_format::signature::{Signature, ValType};
 use espb_hints::{Facts, Hint, HintSet, hint_line};
 use std::cell::RefCell;
@@ -18,6 +18,9 @@ const UNCERTAIN: &str = "espb::contracts::uncertain_result";
 const MISMATCH: &str = "espb::contracts::signature_mismatch";
 /// Stable code of a hint that makes no sense for the function, or leaves open what the calls do not show.
 const UNFIT: &str = "espb::contracts::unfit_hint";
+
+/// Stable code of an import that affects the whole device and that nobody has allowed.
+const RESTRICTED: &str = "espb::contracts::restricted";
 
 /// A host function that the program calls.
 #[derive(Clone, Copy, Debug)]
@@ -106,6 +109,23 @@ pub fn decide(hints: &HintSet, import: Import<'_>) -> Result<Decision, Diagnosti
     evidence.sort_by_key(|(slot, _)| *slot);
     let source = Source::Hint { file: hint.file.to_string(), line: hint.line };
     Ok(Decision { contract, evidence, source })
+}
+
+/// A restricted function must be among those that the user has allowed: firmware refuses it, too, unless it is told the same.
+///
+/// # Errors
+/// When it is not.
+pub fn demand_permission(import: Import<'_>, decision: &Decision, allowed: &[String]) -> Result<(), Diagnostic> {
+    let name = import.name;
+    if !decision.contract.flags.contains(Flags::RESTRICTED) || allowed.iter().any(|allowed| allowed == name) {
+        return Ok(());
+    }
+    Err(Diagnostic::error(
+        RESTRICTED,
+        format!("`{name}` affects the whole device"),
+        import.calls.place.clone(),
+        format!("do without it, or add `--allow {name}`; the device must allow it, too (docs/native-calls.md)"),
+    ))
 }
 
 /// The contract of an import without a hint, if nothing about its parameters is uncertain. The result may be: without a

@@ -10,6 +10,6 @@ mod hints;
 pub mod infer;
 
 pub use calls::{ArgumentFact, Calls};
-pub use decide::{Decision, Evidence, Import, Source, decide, decide_all, doubt};
+pub use decide::{Decision, Evidence, Import, Source, decide, decide_all, demand_permission, doubt};
 pub use explain::{Explained, Explanation, Malformed, explain, explain_module, explain_undecided};
 pub use hints::load;

@@ -57,6 +57,9 @@ pub struct EmulatedDevice {
     waveform: Option<Waveform<BufWriter<File>>>,
     nvs: Option<(PathBuf, Range<usize>)>,
     watcher: Option<Watcher>,
+    /// Why the chip stopped, to be told when its last words were.
+    ended: Option<Stop>,
+    has_reset: bool,
 }
 
 /// Looks at the chip, or interferes, where it has reached a breakpoint.
@@ -115,7 +118,17 @@ impl EmulatedDevice {
             None => None,
         };
         let wall_clock = timeout.map(|timeout| Instant::now() + timeout);
-        Ok(Self { machine, firmware, deadline: None, wall_clock, waveform, nvs, watcher: None })
+        Ok(Self {
+            machine,
+            firmware,
+            deadline: None,
+            wall_clock,
+            waveform,
+            nvs,
+            watcher: None,
+            ended: None,
+            has_reset: false,
+        })
     }
 
     /// Where a function of the firmware lies.
@@ -139,7 +152,17 @@ impl EmulatedDevice {
         })?;
         let machine = Machine::esp32c3(flash, MachineOptions::default())
             .map_err(|error| DeviceError { message: error.to_string(), help: help.into() })?;
-        Ok(Self { machine, firmware, deadline: None, wall_clock: None, waveform: None, nvs: None, watcher: None })
+        Ok(Self {
+            machine,
+            firmware,
+            deadline: None,
+            wall_clock: None,
+            waveform: None,
+            nvs: None,
+            watcher: None,
+            ended: None,
+            has_reset: false,
+        })
     }
 
     /// The chip itself.
@@ -219,10 +242,14 @@ impl Transport for EmulatedDevice {
 
     fn receive(&mut self) -> Result<Received, DeviceError> {
         loop {
-            let stop = self.run()?;
+            let stop = match self.ended.take() {
+                Some(stop) => stop,
+                None => self.run()?,
+            };
             let bytes: Vec<u8> = self.machine.take_uart_output().iter().map(|sent| sent.byte).collect();
             if !bytes.is_empty() {
-                // A limit that was reached at the same time is reached again by the next call.
+                // A limit that was reached at the same time is reached again by the next call; an end is not.
+                self.ended = matches!(stop, Stop::Reset(_) | Stop::Fault(_) | Stop::Breakpoint).then_some(stop);
                 return Ok(Received::Bytes(bytes));
             }
             return match stop {
@@ -239,10 +266,13 @@ impl Transport for EmulatedDevice {
                     }
                     continue;
                 }
-                Stop::Reset(cause) => Err(DeviceError {
-                    message: format!("the firmware reset the chip ({cause})"),
-                    help: "this is a fault of the firmware: please report it with the module that caused it".into(),
-                }),
+                Stop::Reset(cause) => {
+                    self.has_reset = true;
+                    Err(DeviceError {
+                        message: format!("the firmware reset the chip ({cause})"),
+                        help: "this is a fault of the firmware: please report it with the module that caused it".into(),
+                    })
+                }
                 Stop::Fault(fault) => Err(DeviceError {
                     message: format!(
                         "{} at address {:#010x} ({}), pc {:#010x}",
@@ -269,6 +299,10 @@ impl Transport for EmulatedDevice {
 
     fn now(&self) -> Duration {
         to_duration(self.machine.now())
+    }
+
+    fn has_reset(&self) -> bool {
+        self.has_reset
     }
 
     fn set_deadline(&mut self, deadline: Option<Duration>) {

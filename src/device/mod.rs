@@ -13,6 +13,8 @@ pub mod flashing;
 pub mod handlers;
 #[cfg(feature = "emulate")]
 pub mod hosted;
+#[cfg(feature = "emulate")]
+pub mod listener;
 pub mod port;
 pub mod profile;
 pub mod session;

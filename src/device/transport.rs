@@ -58,6 +58,11 @@ pub trait Transport {
         Ok(())
     }
 
+    /// Whether the device has reset itself, where that ends the stream.
+    fn has_reset(&self) -> bool {
+        false
+    }
+
     /// When to stop waiting, on the device's clock; `None` waits for ever.
     fn set_deadline(&mut self, deadline: Option<Duration>);
 

@@ -16,6 +16,16 @@ fn run(source: &str, folder: &Path, options: &[&str]) -> Finished {
     espb(words.chain([ir.display().to_string()]))
 }
 
+#[test]
+fn interrupts_beyond_what_waits_are_counted() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let options = ["--gpio", "fixtures/esp-idf/gpio_flood.levels", "--stats", "--message-format", "json"];
+    let finished = run("fixtures/esp-idf/gpio_flood.c", folder.path(), &options);
+    // Of sixty edges one is being handled and thirty-two wait.
+    let lost = finished.objects("stats").first().map(|stats| stats["lost_interrupts"].clone());
+    assert_eq!(lost, Some(27.into()), "{}", finished.transcript());
+}
+
 /// The changes of a pin in a waveform: time and new level.
 fn changes(waveform: &[u8], pin: &str) -> Vec<(u64, vcd::Value)> {
     let mut parser = vcd::Parser::new(waveform);

@@ -52,6 +52,7 @@ fn run(shown: Vec<Vec<String>>) {
 
     let hints = blocks("docs/native-calls.md", "hints").into_iter().next().expect("the guide shows hints");
     fs::write(folder.path().join("ours.hints"), hints).expect("a temporary file");
+    fs::write(folder.path().join("words.txt"), "typed\n").expect("a temporary file");
 
     for words in shown {
         let program = match words[0].as_str() {
@@ -143,6 +144,7 @@ fn the_guide_s_refusals_are_those_that_happen() {
         ("signature_mismatch", "int f(long long n); int app_main(void) { return f(1); }", "f(i32) -> i32"),
         ("unfit_hint", "int f(void *p); void *q; int app_main(void) { return f(q); }", "f: out 0"),
         ("hint_syntax", "int app_main(void) { return 0; }", "f: sideways 0"),
+        ("restricted", "void f(void); int app_main(void) { f(); return 0; }", "f(): restricted"),
     ];
     let listed: Vec<&str> = guide.lines().filter_map(|line| line.strip_prefix("| `espb::contracts::")).collect();
     assert_eq!(listed.len(), cases.len(), "{listed:?}");

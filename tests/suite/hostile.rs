@@ -30,7 +30,7 @@ struct Silent;
 
 // SAFETY: a test runs an instance in one thread only.
 unsafe impl Host for Silent {
-    fn bind(&self, index: u16, _: &Import<'_>) -> Option<HostFunction> {
+    fn bind(&self, _: &Module<'_>, index: u16, _: &Import<'_>) -> Option<HostFunction> {
         Some(HostFunction(index))
     }
 

@@ -33,11 +33,16 @@ fn module(folder: &Path) -> PathBuf {
         "use_queue",
         "use_function",
         "use_memory",
+        "use_uart",
+        "write_later",
+        "write_later_and_trap",
+        "guard",
+        "damage",
     ];
     let mut arguments =
         vec![String::from("build"), to_ir(Path::new("fixtures/life/rounds.c"), folder).display().to_string()];
     arguments.extend(exports.iter().flat_map(|name| [String::from("--export"), (*name).into()]));
-    arguments.extend(["--heap", "8K:8K", "-o"].map(String::from));
+    arguments.extend(["--heap", "16K:16K", "-o"].map(String::from));
     arguments.push(module.display().to_string());
     let built = espb(arguments);
     assert_eq!(built.code, 0, "{}", built.transcript());
@@ -70,7 +75,7 @@ impl<'t> Device<'t> {
             let console = &mut self.console;
             let heard = self.client.receive(&mut |text| console.extend_from_slice(text)).expect("the chip goes on");
             let text = || String::from_utf8_lossy(&self.console).into_owned();
-            let Heard::Message(message) = heard else { panic!("no answer; the console says: {}", text()) };
+            let Heard::Message(message, _) = heard else { panic!("no answer; the console says: {}", text()) };
             if let Some(found) = wanted(&message) {
                 assert!(!text().contains("firmware stopped"), "{}", text());
                 return found;
@@ -121,7 +126,7 @@ impl<'t> Device<'t> {
     }
 
     fn load_from(&mut self, source: Source) -> Result<InstanceId, Refusal> {
-        self.ask(&Request::Load { source }, |message| match message {
+        self.ask(&Request::Load { source, allowed: heapless::Vec::new() }, |message| match message {
             Message::Loaded(loaded) => Some(Ok(loaded.instance)),
             Message::Refused(refused) => Some(Err(refused.kind)),
             _ => None,
@@ -224,6 +229,9 @@ fn a_thousand_rounds_leave_nothing_behind() {
     assert!(stats.heartbeats.abs_diff(stats.ticks / 10) <= 1, "{} heartbeats in {} ms", stats.heartbeats, stats.ticks);
 }
 
+/// `ESP_ERR_NOT_ALLOWED`.
+const NOT_ALLOWED: u32 = 0x10d;
+
 #[test]
 fn two_instances_share_nothing() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -247,6 +255,9 @@ fn two_instances_share_nothing() {
         assert!(matches!(end, End::Trapped(_)), "{take} with what is another's: {end:?}");
         assert_eq!(device.list().len(), 1, "the one that trapped is gone, the other is not");
     }
+    let taker = device.load_sent(&bytes).expect("there is room for two");
+    assert_eq!(device.word(taker, "use_uart"), NOT_ALLOWED, "it is the giver's");
+    device.stop(taker);
     // The giver's own timers fire all the while, and its handle is good in its own hands.
     let earlier = device.word(giver, "count");
     device.wait(Duration::from_millis(100));
@@ -275,6 +286,78 @@ fn there_is_a_limit_to_instances_and_each_has_its_own_number() {
         device.stop(InstanceId(instance));
     }
     assert_eq!(resources(device.stats()), before);
+}
+
+/// What an instance has asked to be written, a line, bytes, results, its own tasks' stacks, is not written when it has ended.
+#[test]
+fn nothing_is_written_after_an_instance_has_ended() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let module = module(folder.path());
+    let mut device = boot(&module);
+    let mut device = Device::greet(&mut device);
+    for way in ["write_later", "write_later_and_trap"] {
+        let first = device.load().expect("there is room");
+        device.start(first, way, &[], true);
+        if way == "write_later" {
+            device.wait(Duration::from_millis(30));
+            device.stop(first);
+        } else {
+            assert!(matches!(device.end(first), End::Trapped(_)));
+        }
+        // The next one gets the same memory.
+        let second = device.load().expect("there is room");
+        assert_ne!(device.word(second, "guard"), 0, "there is a heap to fill");
+        device.client.transport().send(b"a line for the one before\n").expect("it is typed");
+        device.wait(Duration::from_millis(50));
+        assert_eq!(device.word(second, "damage"), 0, "{way}");
+        device.stop(second);
+    }
+}
+
+/// The n-th allocation of a load and a run fails, for all n: whoever needed it is told, and nothing is lost.
+#[test]
+fn every_allocation_may_fail() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut chip = boot(&module(folder.path()));
+    let allocator = chip.symbol("pvPortMalloc").expect("the kernel's allocator").start;
+    // How many allocations still succeed before one fails.
+    let countdown = std::rc::Rc::new(std::cell::Cell::new(None::<u32>));
+    let left = countdown.clone();
+    chip.watch(
+        &[allocator],
+        Box::new(move |machine| match left.get() {
+            Some(0) => {
+                machine.return_early(0);
+                left.set(None);
+            }
+            Some(count) => left.set(Some(count - 1)),
+            None => {}
+        }),
+    );
+    let mut device = Device::greet(&mut chip);
+    let before = resources(device.stats());
+    let mut failed = 0;
+    for allowed in 0.. {
+        countdown.set(Some(allowed));
+        match device.load() {
+            Err(kind) => assert_eq!(kind, Refusal::Memory, "allocation {allowed}"),
+            Ok(instance) => {
+                device.start(instance, "leave", &[], false);
+                let end = device.end(instance);
+                if matches!(end, End::Refused(_)) {
+                    // The main task could not be made; the instance is still there.
+                    assert_eq!(end, End::Refused(Refusal::Memory), "allocation {allowed}");
+                    device.stop(instance);
+                }
+            }
+        }
+        assert_eq!(resources(device.stats()), before, "when allocation {allowed} failed");
+        if countdown.replace(None).is_some() {
+            break;
+        }
+        failed += 1;
+    }
+    assert!(failed > 20, "only {failed} allocations were made to fail");
 }
 
 /// What `espb run --with` shows: a module beside another, whose trap is told and disturbs nobody.

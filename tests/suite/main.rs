@@ -14,17 +14,23 @@ mod handlers;
 mod headers;
 mod hostile;
 mod inference;
+mod inspect;
 mod isolation;
 mod life;
 mod link;
 mod linking;
 mod man;
 mod messages;
+mod monitor;
 #[path = "../shared/mutant.rs"]
 mod mutant;
+mod permission;
 mod program;
 mod project;
+mod project_file;
 #[path = "../shared/random.rs"]
 mod random;
 mod registered;
 mod run;
+mod terminal;
+mod watch;

@@ -1,7 +1,11 @@
 //! UART0: log text and link frames out, link bytes in. The only user of that peripheral.
 //! Text never contains a zero byte, so that a receiver can tell it from frames.
 
-use core::{cell::RefCell, fmt, ptr};
+use core::{
+    cell::RefCell,
+    fmt, ptr,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use critical_section::Mutex;
 use esp_hal::{
@@ -17,6 +21,8 @@ use crate::{
 
 /// Bits a second, as the ROM and the bootloader set it.
 pub const BAUD_RATE: u32 = 115_200;
+/// Its pins: the sender's and the receiver's.
+pub const PINS: [u32; 2] = [21, 20];
 /// Bytes that may arrive before the link task looks.
 pub const RECEIVE_BUFFER: usize = 4096;
 /// Interrupt when this many bytes wait in the hardware's FIFO of 128, or after a pause on the line.
@@ -31,6 +37,7 @@ struct Console {
 unsafe impl Send for Console {}
 
 static CONSOLE: Mutex<RefCell<Option<Console>>> = Mutex::new(RefCell::new(None));
+static SPEED: AtomicU32 = AtomicU32::new(BAUD_RATE);
 static SENDING: Mutex<RefCell<Option<&'static kernel::Mutex>>> = Mutex::new(RefCell::new(None));
 
 /// Why the console could not be set up.
@@ -86,11 +93,32 @@ pub fn set_speed(baud: u32) {
             let mut console = CONSOLE.borrow_ref_mut(cs);
             let Some(console) = console.as_mut() else { return };
             // The rest of the answer is in the FIFO: at most 128 bytes, 11 ms at the first speed.
-            if console.uart.flush().is_ok() {
-                let _ = console.uart.apply_config(&config(baud));
+            if console.uart.flush().is_ok() && console.uart.apply_config(&config(baud)).is_ok() {
+                SPEED.store(baud, Ordering::Relaxed);
             }
         });
     });
+}
+
+/// Bits a second just now.
+pub fn speed() -> u32 {
+    SPEED.load(Ordering::Relaxed)
+}
+
+/// Waits until everything is on the line; says whether it was so within so many milliseconds.
+pub fn wait_sent(patience: kernel::Ticks) -> bool {
+    let is_idle = || {
+        let status = UART0::regs().fsm_status().read().st_utx_out().bits();
+        status == 0 && UART0::regs().status().read().txfifo_cnt().bits() == 0
+    };
+    let start = kernel::tick_count();
+    while !is_idle() {
+        if kernel::tick_count().wrapping_sub(start) >= patience {
+            return false;
+        }
+        kernel::delay(1);
+    }
+    true
 }
 
 /// Moves received bytes to the link task's buffer; says whether another task must run. Bytes beyond its room are lost,
@@ -177,6 +205,19 @@ fn send(mut bytes: &[u8]) {
 
 /// Formatted text straight to the UART, without waiting for other tasks: for the panic handler.
 pub struct Emergency;
+
+impl Emergency {
+    /// Waits until everything is out: a reset would take what is in the FIFO away.
+    pub fn flush() {
+        critical_section::with(|cs| {
+            if let Ok(mut console) = CONSOLE.borrow(cs).try_borrow_mut()
+                && let Some(console) = console.as_mut()
+            {
+                let _ = console.uart.flush();
+            }
+        });
+    }
+}
 
 impl fmt::Write for Emergency {
     fn write_str(&mut self, text: &str) -> fmt::Result {

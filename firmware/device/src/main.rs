@@ -11,6 +11,7 @@ mod drivers;
 mod flash;
 mod heartbeat;
 mod host;
+mod input;
 mod instance;
 mod kernel;
 mod key;
@@ -38,7 +39,9 @@ fn main() -> ! {
         panic!("the console cannot be set up: {error}");
     }
     drivers::gpio::init();
-    let started = heartbeat::start().and_then(|()| link::start()).and_then(|()| instance::deferred::start());
+    let uart = drivers::uart::init();
+    let started =
+        uart.and_then(|()| heartbeat::start()).and_then(|()| link::start()).and_then(|()| instance::deferred::start());
     if started.and_then(|()| host::start()).is_err() {
         panic!("no memory for the firmware's tasks");
     }

@@ -1,9 +1,10 @@
 //! The container: header, sections and tables of a module, parsed into types that cannot be wrong.
 //!
-//! [`Module::parse`] checks the structure (everything but the code, which [`crate::verifier`] checks) and borrows the bytes:
-//! a module stays where it is, in flash. Layouts are in specs/format.md. Never here: meaning of instructions.
+//! A module borrows its bytes and stays where it is, in flash. Layouts are in specs/format.md. What makes a module well-formed is in
+//! `structure`. Never here: meaning of instructions.
 
-use crate::error::{FormatError, Reason};
+mod structure;
+
 pub use crate::record::{Export, Function, Import, Limits, Relocation, RelocationKind};
 pub use crate::section::SectionKind;
 use crate::signature::Signature;
@@ -22,58 +23,52 @@ pub const NONE: u16 = 0xffff;
 /// Unit of a linear frame's size, and alignment of the linear stack pointer, in bytes.
 pub const LINEAR_UNIT: u32 = 16;
 
-/// A structurally correct module.
+/// Kinds that a module needs to run: those before the strippable ones, with codes from 1 on.
+const RUN_KINDS: usize = SectionKind::ThreadLocal as usize;
+
+/// A structurally correct module. Small, because an instance holds one as long as it lives: what is rarely asked for is looked up in
+/// the module itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Module<'a> {
     bytes: &'a [u8],
-    sections: [(u32, u32); SectionKind::ALL.len()],
-    limits: Limits,
+    /// Where the sections lie that a module needs to run, by code from 1 on, and where the last of them ends.
+    starts: [Start; RUN_KINDS + 1],
 }
 
-fn read_u16(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_le_bytes(bytes.get(at..at.checked_add(2)?)?.try_into().ok()?))
+/// Offset of a section in bytes, a multiple of 4; in its lowest two bits how many bytes of padding end the section.
+#[derive(Clone, Copy, Debug, Default)]
+struct Start(u32);
+
+impl Start {
+    const PADDING: u32 = 3;
+
+    fn new(offset: u32, padding: u32) -> Self {
+        Self(offset | padding)
+    }
+
+    fn offset(self) -> u32 {
+        self.0 & !Self::PADDING
+    }
+
+    fn padding(self) -> u32 {
+        self.0 & Self::PADDING
+    }
 }
 
 fn read_u32(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
+    bytes.get(at..)?.first_chunk().map(|word| u32::from_le_bytes(*word))
 }
 
-fn fail<T>(reason: Reason, offset: usize) -> Result<T, FormatError> {
-    Err(FormatError::new(reason, offset as u32))
+/// The 16-bit numbers that a record starts with, `N` of them.
+fn halves<const N: usize>(record: &[u8]) -> [u16; N] {
+    let mut halves = [0; N];
+    for (half, bytes) in halves.iter_mut().zip(record.as_chunks().0) {
+        *half = u16::from_le_bytes(*bytes);
+    }
+    halves
 }
 
 impl<'a> Module<'a> {
-    /// Parses a module and checks everything but its code. Linear time, no memory but the result.
-    ///
-    /// `bytes` must be exactly the module. What is checked stands in specs/format.md, "Structure".
-    pub fn parse(bytes: &'a [u8]) -> Result<Self, FormatError> {
-        if bytes.len() < HEADER_SIZE {
-            return fail(Reason::Truncated, bytes.len());
-        }
-        if bytes[..4] != MAGIC {
-            return fail(Reason::Magic, 0);
-        }
-        let header = |at| read_u32(bytes, at).ok_or(FormatError::new(Reason::Truncated, at as u32));
-        let version_and_count = header(4)?;
-        if version_and_count as u16 != VERSION {
-            return fail(Reason::Version, 4);
-        }
-        if header(8)? as usize != bytes.len() {
-            return fail(Reason::Length, 8);
-        }
-        if crate::checksum::crc32(&bytes[HEADER_SIZE..]) != header(12)? {
-            return fail(Reason::Checksum, 12);
-        }
-        let sections = parse_sections(bytes, (version_and_count >> 16) as usize)?;
-        let mut module = Self {
-            bytes,
-            sections,
-            limits: Limits { entry: None, bss: 0, stack: 0, shadow_stack: 0, heap_min: 0, heap_max: 0 },
-        };
-        module.check_tables()?;
-        Ok(module)
-    }
-
     /// The whole module.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
@@ -81,23 +76,51 @@ impl<'a> Module<'a> {
 
     /// The contents of a section; empty where the module has none.
     pub fn section(&self, kind: SectionKind) -> &'a [u8] {
-        let (offset, size) = self.sections[index_of(kind)];
-        &self.bytes[offset as usize..(offset + size) as usize]
+        match self.starts.get(kind as usize - 1..) {
+            Some([start, end, ..]) => {
+                let end = end.offset() - start.padding();
+                self.bytes.get(start.offset() as usize..end as usize).unwrap_or_default()
+            }
+            _ => self.strippable(kind).map_or(&[], |(_, bytes)| bytes),
+        }
     }
 
-    /// Where a section starts, in bytes from the start of the module.
+    /// Where a section starts, in bytes from the start of the module. Of one that the module has not, where it would.
     pub fn section_offset(&self, kind: SectionKind) -> u32 {
-        self.sections[index_of(kind)].0
+        match self.starts.get(kind as usize - 1..) {
+            Some([start, _, ..]) => start.offset(),
+            _ => self.strippable(kind).map_or(self.bytes.len() as u32, |(offset, _)| offset),
+        }
+    }
+
+    /// A section behind those that a module needs to run, found in the section table.
+    #[cold]
+    fn strippable(&self, wanted: SectionKind) -> Option<(u32, &'a [u8])> {
+        let [_, _, _, count] = halves(self.bytes);
+        let table = self.bytes.get(HEADER_SIZE..)?.as_chunks::<SECTION_ENTRY_SIZE>().0;
+        let mut offset = self.starts.last()?.offset();
+        for entry in table.iter().take(count.into()) {
+            let [kind, _, low, high] = halves(entry);
+            let size = u32::from(low) | u32::from(high) << 16;
+            if kind == wanted as u16 {
+                return Some((offset, self.bytes.get(offset as usize..)?.get(..size as usize)?));
+            }
+            if usize::from(kind) > RUN_KINDS {
+                offset += size.next_multiple_of(4);
+            }
+        }
+        None
     }
 
     /// Declared memory.
-    pub fn limits(&self) -> &Limits {
-        &self.limits
+    pub fn limits(&self) -> Limits {
+        let record = self.section(SectionKind::Limits).first_chunk().unwrap_or(&[0; Limits::SIZE]);
+        Limits::decode(record)
     }
 
     /// Bytes of linear memory before the first stack: data and bss, rounded up to 16.
     pub fn static_size(&self) -> u32 {
-        (self.section(SectionKind::Data).len() as u32 + self.limits.bss).next_multiple_of(LINEAR_UNIT)
+        (self.section(SectionKind::Data).len() as u32 + self.limits().bss).next_multiple_of(LINEAR_UNIT)
     }
 
     /// Its thread-local variables, if it has any.
@@ -105,40 +128,46 @@ impl<'a> Module<'a> {
         ThreadLocal::decode(self.section(SectionKind::ThreadLocal))
     }
 
-    fn elements(&self, kind: SectionKind) -> usize {
-        self.section(kind).len() / kind.element_size()
-    }
-
-    fn record<const N: usize>(&self, kind: SectionKind, index: usize) -> Option<[u8; N]> {
-        let start = index.checked_mul(N)?;
-        self.section(kind).get(start..start + N)?.try_into().ok()
+    /// The records of a section with records of this size.
+    fn records<const SIZE: usize>(&self, kind: SectionKind) -> &'a [[u8; SIZE]] {
+        self.section(kind).as_chunks().0
     }
 
     /// Number of signatures.
     pub fn signature_count(&self) -> usize {
-        self.elements(SectionKind::Signatures)
+        self.records::<{ Signature::SIZE }>(SectionKind::Signatures).len()
     }
 
     /// The signature with this index.
     pub fn signature(&self, index: u16) -> Option<Signature> {
-        Signature::decode(self.record(SectionKind::Signatures, index.into())?)
+        Signature::decode(*self.records(SectionKind::Signatures).get(usize::from(index))?)
     }
 
     /// Number of imports.
     pub fn import_count(&self) -> usize {
-        self.elements(SectionKind::Imports)
+        self.records::<{ Import::SIZE }>(SectionKind::Imports).len()
     }
 
     /// The import with this index.
     pub fn import(&self, index: u16) -> Option<Import<'a>> {
-        let record: [u8; 8] = self.record(SectionKind::Imports, index.into())?;
-        let field = |at| read_u16(&record, at);
+        let [name, signature, marshal, callbacks] = self.import_fields(index)?;
         Some(Import {
-            name: self.name_at(field(0)?)?,
-            signature: self.signature(field(2)?)?,
-            marshal: field(4).filter(|offset| *offset != NONE),
-            callbacks: field(6).filter(|offset| *offset != NONE),
+            name: self.name_at(name)?,
+            signature: self.signature(signature)?,
+            marshal: Some(marshal).filter(|offset| *offset != NONE),
+            callbacks: Some(callbacks).filter(|offset| *offset != NONE),
         })
+    }
+
+    /// The signature of the import with this index, which costs less than all of it.
+    pub fn import_signature(&self, index: u16) -> Option<Signature> {
+        let [_, signature, _, _] = self.import_fields(index)?;
+        self.signature(signature)
+    }
+
+    fn import_fields(&self, index: u16) -> Option<[u16; 4]> {
+        let record: &[u8; Import::SIZE] = self.records(SectionKind::Imports).get(usize::from(index))?;
+        Some(halves(record))
     }
 
     /// All imports in index order.
@@ -149,70 +178,79 @@ impl<'a> Module<'a> {
 
     /// Number of functions.
     pub fn function_count(&self) -> usize {
-        self.elements(SectionKind::Functions)
+        self.records::<{ Function::SIZE }>(SectionKind::Functions).len()
     }
 
     /// The function with this index.
     pub fn function(&self, index: u16) -> Option<Function> {
-        self.record(SectionKind::Functions, index.into()).map(Function::decode)
+        self.records(SectionKind::Functions).get(usize::from(index)).copied().map(Function::decode)
+    }
+
+    /// All functions in index order, each with the first word after its code.
+    pub(crate) fn functions(&self) -> impl Iterator<Item = (Function, u32)> + use<'a> {
+        let records = self.records(SectionKind::Functions);
+        let last = self.code_words() as u32;
+        let ends = records.iter().skip(1).map(|record| Function::decode(*record).start).chain([last]);
+        records.iter().copied().map(Function::decode).zip(ends)
     }
 
     /// First word after a function's code.
     pub fn function_end(&self, index: u16) -> Option<u32> {
         self.function(index)?;
-        let next =
-            self.record(SectionKind::Functions, usize::from(index) + 1).map(|record| Function::decode(record).start);
-        Some(next.unwrap_or(self.code_words() as u32))
+        let next = index.checked_add(1).and_then(|next| self.function(next));
+        Some(next.map_or(self.code_words() as u32, |next| next.start))
     }
 
     /// The function whose code holds this word.
     pub fn function_at(&self, word: u32) -> Option<u16> {
-        let (mut low, mut high) = (0, self.function_count());
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if self.function(middle as u16)?.start <= word { low = middle + 1 } else { high = middle }
-        }
-        if (word as usize) < self.code_words() { low.checked_sub(1).map(|index| index as u16) } else { None }
+        let records = self.records(SectionKind::Functions);
+        let behind = records.partition_point(|record| Function::decode(*record).start <= word);
+        if (word as usize) < self.code_words() { behind.checked_sub(1).map(|index| index as u16) } else { None }
+    }
+
+    /// The words of code, as bytes.
+    pub(crate) fn code(&self) -> &'a [[u8; 4]] {
+        self.records(SectionKind::Code)
     }
 
     /// Number of words of code.
     pub fn code_words(&self) -> usize {
-        self.elements(SectionKind::Code)
+        self.code().len()
     }
 
     /// The instruction word at this position of the code section.
     pub fn code_word(&self, word: u32) -> Option<u32> {
-        read_u32(self.section(SectionKind::Code), word as usize * 4)
+        self.code().get(word as usize).map(|word| u32::from_le_bytes(*word))
     }
 
     /// Number of address-taken functions.
     pub fn callback_count(&self) -> usize {
-        self.elements(SectionKind::Callbacks)
+        self.records::<2>(SectionKind::Callbacks).len()
     }
 
     /// The function index of an address-taken function.
     pub fn callback(&self, index: u16) -> Option<u16> {
-        read_u16(self.section(SectionKind::Callbacks), usize::from(index) * 2)
+        self.records(SectionKind::Callbacks).get(usize::from(index)).copied().map(u16::from_le_bytes)
     }
 
     /// Function indices of the constructors, in order.
     pub fn constructors(&self) -> impl Iterator<Item = u16> + use<'a> {
-        self.section(SectionKind::Constructors).chunks_exact(2).map(|bytes| u16::from_le_bytes([bytes[0], bytes[1]]))
+        self.records(SectionKind::Constructors).iter().copied().map(u16::from_le_bytes)
     }
 
     /// All exports.
     pub fn exports(&self) -> impl Iterator<Item = Export<'a>> + use<'a> {
         let module = *self;
-        (0..module.elements(SectionKind::Exports)).filter_map(move |index| {
-            let record: [u8; 4] = module.record(SectionKind::Exports, index)?;
-            Some(Export { name: module.name_at(read_u16(&record, 0)?)?, function: read_u16(&record, 2)? })
+        module.records::<{ Export::SIZE }>(SectionKind::Exports).iter().filter_map(move |record| {
+            let [name, function] = halves(record);
+            Some(Export { name: module.name_at(name)?, function })
         })
     }
 
     /// All relocations.
     pub fn relocations(&self) -> impl Iterator<Item = Relocation> + use<'a> {
-        let words = self.section(SectionKind::Relocations).chunks_exact(4);
-        words.filter_map(|bytes| Relocation::decode(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])))
+        let words = self.records(SectionKind::Relocations).iter();
+        words.filter_map(|bytes| Relocation::decode(u32::from_le_bytes(*bytes)))
     }
 
     /// The name of a function, where the names section is there and holds one.
@@ -224,205 +262,6 @@ impl<'a> Module<'a> {
     fn name_at(&self, offset: u16) -> Option<&'a str> {
         let tail = self.section(SectionKind::Strings).get(usize::from(offset)..)?;
         let end = tail.iter().position(|byte| *byte == 0)?;
-        core::str::from_utf8(&tail[..end]).ok().filter(|name| !name.is_empty())
+        core::str::from_utf8(tail.get(..end)?).ok().filter(|name| !name.is_empty())
     }
-
-    fn check_tables(&mut self) -> Result<(), FormatError> {
-        self.limits = self.check_limits()?;
-        if let Some(Err(reason)) = self.thread_local().map(|record| record.check(self.section(SectionKind::Data).len()))
-        {
-            return fail(reason, self.section_offset(SectionKind::ThreadLocal) as usize);
-        }
-        let at = |kind: SectionKind, index: usize| self.section_offset(kind) as usize + index * kind.element_size();
-        for index in 0..self.signature_count() {
-            if self.signature(index as u16).is_none() {
-                return fail(Reason::Signature, at(SectionKind::Signatures, index));
-            }
-        }
-        // Names lie one behind another in the order of the records that have them, so that each byte is read once.
-        let mut names = 0;
-        for index in 0..self.import_count() {
-            let place = at(SectionKind::Imports, index);
-            let record: [u8; 8] = self.record(SectionKind::Imports, index).unwrap_or_default();
-            self.next_name(&mut names, read_u16(&record, 0)).ok_or(FormatError::new(Reason::Name, place as u32))?;
-            let Some(import) = self.import(index as u16) else { return fail(Reason::Index, place + 2) };
-            for (offset, kind) in
-                [(import.marshal, SectionKind::MarshalMeta), (import.callbacks, SectionKind::CallbackMeta)]
-            {
-                if offset.is_some_and(|offset| usize::from(offset) >= self.section(kind).len()) {
-                    return fail(Reason::Index, place + 4);
-                }
-            }
-        }
-        self.check_functions()?;
-        for (kind, step) in [(SectionKind::Callbacks, 2), (SectionKind::Constructors, 2)] {
-            for (index, bytes) in self.section(kind).chunks_exact(step).enumerate() {
-                if usize::from(u16::from_le_bytes([bytes[0], bytes[1]])) >= self.function_count() {
-                    return fail(Reason::Index, at(kind, index));
-                }
-            }
-        }
-        let mut last = None;
-        for index in 0..self.elements(SectionKind::Exports) {
-            let record: [u8; 4] = self.record(SectionKind::Exports, index).unwrap_or_default();
-            let Some(name) = self.next_name(&mut names, read_u16(&record, 0)) else {
-                return fail(Reason::Name, at(SectionKind::Exports, index));
-            };
-            if last.is_some_and(|last| last >= name) {
-                return fail(Reason::Order, at(SectionKind::Exports, index));
-            }
-            last = Some(name);
-            if usize::from(read_u16(&record, 2).unwrap_or(NONE)) >= self.function_count() {
-                return fail(Reason::Index, at(SectionKind::Exports, index));
-            }
-        }
-        if names != self.section(SectionKind::Strings).len() {
-            return fail(Reason::Name, self.section_offset(SectionKind::Strings) as usize + names);
-        }
-        self.check_relocations()
-    }
-
-    /// The name at `offset`, which must be the one that starts at `next`; moves `next` behind it.
-    fn next_name(&self, next: &mut usize, offset: Option<u16>) -> Option<&'a str> {
-        let name = self.name_at(offset.filter(|offset| usize::from(*offset) == *next)?)?;
-        *next += name.len() + 1;
-        Some(name)
-    }
-
-    fn check_limits(&self) -> Result<Limits, FormatError> {
-        let place = self.section_offset(SectionKind::Limits) as usize;
-        let section = self.section(SectionKind::Limits);
-        let field = |at| read_u32(section, at).ok_or(FormatError::new(Reason::Section, HEADER_SIZE as u32));
-        let entry = field(0)?;
-        if entry >> 16 != 0 {
-            return fail(Reason::Reserved, place + 2);
-        }
-        let limits = Limits {
-            entry: Some(entry as u16).filter(|entry| *entry != NONE),
-            bss: field(4)?,
-            stack: field(8)?,
-            shadow_stack: field(12)?,
-            heap_min: field(16)?,
-            heap_max: field(20)?,
-        };
-        if limits.entry.is_some_and(|entry| usize::from(entry) >= self.function_count()) {
-            return fail(Reason::Index, place);
-        }
-        let fixed = [
-            self.section(SectionKind::Data).len() as u32,
-            limits.bss,
-            limits.stack,
-            limits.shadow_stack,
-            limits.heap_min,
-        ];
-        let total: u64 = fixed.iter().map(|size| u64::from(*size)).sum();
-        if total > u64::from(u32::MAX / 4)
-            || !limits.stack.is_multiple_of(LINEAR_UNIT)
-            || !limits.shadow_stack.is_multiple_of(4)
-            || limits.heap_max < limits.heap_min
-        {
-            return fail(Reason::Limits, place);
-        }
-        Ok(limits)
-    }
-
-    fn check_functions(&self) -> Result<(), FormatError> {
-        let mut expected = 0;
-        for index in 0..self.function_count() {
-            let place = self.section_offset(SectionKind::Functions) as usize + index * 8;
-            let Some(function) = self.function(index as u16) else { return fail(Reason::Function, place) };
-            let Some(signature) = self.signature(function.signature) else { return fail(Reason::Index, place + 4) };
-            let end = self.function_end(index as u16).unwrap_or(0);
-            let least = signature.param_slots().max(signature.result_slots()).max(1);
-            let starts_well = if index == 0 { function.start == 0 } else { function.start == expected };
-            if !starts_well || end <= function.start || end as usize > self.code_words() || signature.is_variadic() {
-                return fail(Reason::Function, place);
-            }
-            if function.slots < least || function.slots > crate::operand::MAX_SLOTS {
-                return fail(Reason::Function, place + 3);
-            }
-            expected = end;
-        }
-        if self.function_count() == 0 && self.code_words() > 0 {
-            return fail(Reason::Function, self.section_offset(SectionKind::Code) as usize);
-        }
-        Ok(())
-    }
-
-    fn check_relocations(&self) -> Result<(), FormatError> {
-        let data = self.section(SectionKind::Data);
-        let mut free_from = 0;
-        for (index, bytes) in self.section(SectionKind::Relocations).chunks_exact(4).enumerate() {
-            let place = self.section_offset(SectionKind::Relocations) as usize + index * 4;
-            let word = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-            let Some(relocation) = Relocation::decode(word) else { return fail(Reason::Relocation, place) };
-            let Some(value) = read_u32(data, relocation.offset as usize) else {
-                return fail(Reason::Relocation, place);
-            };
-            if relocation.offset < free_from {
-                return fail(Reason::Relocation, place);
-            }
-            if relocation.kind == RelocationKind::Callback && value as usize >= self.callback_count() {
-                return fail(
-                    Reason::Index,
-                    self.section_offset(SectionKind::Data) as usize + relocation.offset as usize,
-                );
-            }
-            free_from = relocation.offset + 4;
-        }
-        Ok(())
-    }
-}
-
-fn index_of(kind: SectionKind) -> usize {
-    match kind {
-        SectionKind::Names => SectionKind::ALL.len() - 3,
-        SectionKind::Lines => SectionKind::ALL.len() - 2,
-        SectionKind::Evidence => SectionKind::ALL.len() - 1,
-        kind => kind as usize - 1,
-    }
-}
-
-fn parse_sections(bytes: &[u8], count: usize) -> Result<[(u32, u32); SectionKind::ALL.len()], FormatError> {
-    let mut sections = [(0, 0); SectionKind::ALL.len()];
-    let mut last = None;
-    let mut offset = HEADER_SIZE + count * SECTION_ENTRY_SIZE;
-    if offset > bytes.len() {
-        return fail(Reason::Truncated, bytes.len());
-    }
-    for index in 0..count {
-        let place = HEADER_SIZE + index * SECTION_ENTRY_SIZE;
-        let (Some(code), Some(size)) = (read_u32(bytes, place), read_u32(bytes, place + 4)) else {
-            return fail(Reason::Truncated, place);
-        };
-        let kind = u16::try_from(code).ok().and_then(SectionKind::from_code).filter(|kind| Some(*kind) > last);
-        let Some(kind) = kind else { return fail(Reason::Section, place) };
-        let size = size as usize;
-        let limit = if matches!(
-            kind,
-            SectionKind::Signatures | SectionKind::Imports | SectionKind::Functions | SectionKind::Exports
-        ) {
-            usize::from(NONE) * kind.element_size()
-        } else {
-            usize::MAX
-        };
-        let fixed = matches!(kind, SectionKind::Limits | SectionKind::ThreadLocal) && size != kind.element_size();
-        if size == 0 || fixed || !size.is_multiple_of(kind.element_size()) || size > limit {
-            return fail(Reason::SectionSize, place + 4);
-        }
-        let Some(end) = offset.checked_add(size).filter(|end| *end <= bytes.len()) else {
-            return fail(Reason::Truncated, place + 4);
-        };
-        sections[index_of(kind)] = (offset as u32, size as u32);
-        let padded = end.next_multiple_of(4);
-        if bytes.get(end..padded).is_none_or(|padding| padding.iter().any(|byte| *byte != 0)) {
-            return fail(Reason::Reserved, end);
-        }
-        offset = padded;
-        last = Some(kind);
-    }
-    if offset != bytes.len() {
-        return fail(Reason::Length, offset);
-    }
-    Ok(sections)
 }

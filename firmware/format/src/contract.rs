@@ -14,7 +14,7 @@ mod host;
 mod rules;
 mod section;
 
-pub use decode::{DecodeError, Half, ImmetaEntries, ImmetaEntry, Reason};
+pub use decode::{CbmetaEntries, DecodeError, Half, ImmetaEntries, ImmetaEntry, Members, Reason};
 pub use encode::Encoded;
 pub use host::{Contradiction, HostContract, find};
 pub use rules::RuleError;
@@ -32,14 +32,14 @@ pub struct Contract {
     pub flags: Flags,
 }
 
-/// What one parameter means. Every meaning but `Value` and `UserData` needs an `i32` parameter.
+/// What one parameter means; `M` is how the members of a structure are kept. Every meaning but `Value` and `UserData` needs an `i32` parameter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Param {
+pub enum Param<M = Vec<Member>> {
     /// A number. Native code does not use it as an address.
     #[default]
     Value,
     /// The address of memory that native code reads or writes.
-    Pointer(Pointer),
+    Pointer(Pointer<M>),
     /// A function of the module that native code calls.
     Callback(Callback),
     /// A word that native code keeps and hands back, and does not use as an address.
@@ -59,7 +59,7 @@ pub enum Param {
 
 /// Memory behind a parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pointer {
+pub struct Pointer<M = Vec<Member>> {
     /// Who reads and who writes.
     pub direction: Direction,
     /// How many bytes.
@@ -69,7 +69,7 @@ pub struct Pointer {
     /// Whether native code goes on using the memory after the call has returned.
     pub deferred: bool,
     /// Words inside the memory that are not plain data, by ascending byte offset.
-    pub members: Vec<Member>,
+    pub members: M,
 }
 
 impl Pointer {
@@ -319,7 +319,7 @@ impl Contract {
     }
 }
 
-impl Param {
+impl<M> Param<M> {
     /// Whether a parameter of type `ty` can have this meaning.
     #[must_use]
     pub const fn fits(&self, ty: ValType) -> bool {

@@ -7,9 +7,9 @@ use std::{format, vec::Vec};
 use crate::container::{Module, SectionKind};
 use crate::instruction::{Instruction, table_target};
 use crate::lines;
-use crate::opcode::{Flow, Opcode};
+use crate::opcode::Flow;
 use crate::operand::Operand;
-use crate::pair::{self, Pair};
+use crate::pair::Pair;
 
 /// The listing of a whole module: each function with its frame, each instruction with its byte offset in the code section.
 /// A `+` joins an instruction to the next one as a pair.
@@ -121,20 +121,4 @@ fn operand_text(module: &Module<'_>, operand: Operand, value: i64, at: u32) -> S
         | Operand::TableLength
         | Operand::TrapCode => value.to_string(),
     }
-}
-
-/// How often each opcode stands in the module, most frequent first.
-pub fn census(module: &Module<'_>) -> Vec<(Opcode, u32)> {
-    let mut counts: Vec<(Opcode, u32)> = Opcode::ALL.iter().map(|opcode| (*opcode, 0)).collect();
-    let words = module.code_words() as u32;
-    for word in (0..words).filter_map(|at| module.code_word(at)) {
-        if let Some(opcode) = pair::opcode(word)
-            && let Some(entry) = counts.iter_mut().find(|(other, _)| *other == opcode)
-        {
-            entry.1 += 1;
-        }
-    }
-    counts.retain(|(_, count)| *count > 0);
-    counts.sort_by_key(|(opcode, count)| (core::cmp::Reverse(*count), *opcode as u8));
-    counts
 }

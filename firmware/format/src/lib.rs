@@ -11,6 +11,8 @@ extern crate alloc;
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
+#[cfg(any(test, feature = "std"))]
+pub mod census;
 pub mod checksum;
 pub mod container;
 pub mod contract;

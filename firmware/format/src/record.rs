@@ -24,6 +24,16 @@ impl Limits {
     /// Encoded size.
     pub const SIZE: usize = 24;
 
+    pub(crate) fn decode(bytes: &[u8; Self::SIZE]) -> Self {
+        let mut words = [0; Self::SIZE / 4];
+        for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
+            *word = u32::from_le_bytes(*bytes);
+        }
+        let [entry, bss, stack, shadow_stack, heap_min, heap_max] = words;
+        let entry = Some(entry as u16).filter(|entry| *entry != NONE);
+        Self { entry, bss, stack, shadow_stack, heap_min, heap_max }
+    }
+
     /// The 24 bytes.
     pub fn encode(&self) -> [u8; Self::SIZE] {
         let mut bytes = [0; Self::SIZE];
@@ -62,7 +72,17 @@ pub struct Function {
     pub linear_frame: u32,
 }
 
+impl Import<'_> {
+    pub(crate) const SIZE: usize = 8;
+}
+
+impl Export<'_> {
+    pub(crate) const SIZE: usize = 4;
+}
+
 impl Function {
+    pub(crate) const SIZE: usize = 8;
+
     /// The 8 bytes. `start` is below 2²⁴, `linear_frame` below 2²⁰.
     pub fn encode(&self) -> [u8; 8] {
         let mut bytes = [0; 8];
@@ -113,6 +133,8 @@ pub struct Relocation {
 }
 
 impl Relocation {
+    pub(crate) const SIZE: usize = 4;
+
     /// The word.
     pub const fn encode(self) -> u32 {
         self.offset << 2 | self.kind as u32

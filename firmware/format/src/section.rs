@@ -69,16 +69,18 @@ impl SectionKind {
         self as u16 >= SectionKind::Names as u16
     }
 
-    /// Bytes of an element of a section of this kind.
-    pub(crate) const fn element_size(self) -> usize {
+    /// Whether a section of this kind can have this many bytes: a whole number of records, as many as an index can name.
+    pub(crate) fn allows(self, size: usize) -> bool {
         use SectionKind::*;
-        match self {
-            Limits => crate::record::Limits::SIZE,
-            ThreadLocal => crate::thread_local::ThreadLocal::SIZE,
-            Signatures | Imports | Functions => 8,
-            Exports | Code | Relocations => 4,
-            Callbacks | Constructors => 2,
-            Strings | CallbackMeta | MarshalMeta | Constants | Data | Names | Lines | Evidence => 1,
-        }
+        let (record, most) = match self {
+            Limits => (crate::record::Limits::SIZE, 1),
+            ThreadLocal => (crate::thread_local::ThreadLocal::SIZE, 1),
+            Signatures | Imports | Functions => (8, usize::from(crate::container::NONE)),
+            Exports => (4, usize::from(crate::container::NONE)),
+            Code | Relocations => (4, usize::MAX / 4),
+            Callbacks | Constructors => (2, usize::MAX / 4),
+            Strings | CallbackMeta | MarshalMeta | Constants | Data | Names | Lines | Evidence => (1, usize::MAX / 4),
+        };
+        size > 0 && size.is_multiple_of(record) && size <= record * most
     }
 }

@@ -1,5 +1,7 @@
 //! Signatures: the types that cross a call, packed into eight bytes.
 
+use core::fmt;
+
 /// A type of a parameter or result. Pointers are `I32`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -44,17 +46,20 @@ impl ValType {
     }
 }
 
-/// The parameters and result of a function. Comparable by value; eight bytes in a module.
+/// The parameters and result of a function: the eight bytes that stand in a module, as one number. Comparable by value.
 ///
 /// Layout (specs/format.md): byte 0 parameter count (0..=24); byte 1 bits 0..=2 result (0 none, else 1 + type code), bit 7 variadic;
 /// bytes 2..8 two bits a parameter, the first in the lowest bits; unused bits are zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Signature {
-    count: u8,
-    result: Option<ValType>,
-    variadic: bool,
-    codes: u64,
-}
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Signature(u64);
+
+/// Bits of the result code.
+const RESULT: u32 = 0x7f;
+const VARIADIC: u64 = 0x8000;
+/// First bit of the parameters' type codes.
+const CODES: u32 = 16;
+/// The lower bit of each type code, which is set for the types that take two slots.
+const LOWER_BITS: u64 = 0x5555_5555_5555;
 
 impl Signature {
     /// Most parameters that a signature can have.
@@ -67,65 +72,91 @@ impl Signature {
         if params.len() > Self::MAX_PARAMS {
             return None;
         }
-        let mut codes = 0u64;
-        for (position, param) in params.iter().enumerate() {
-            codes |= (*param as u64) << (2 * position);
+        let mut bits = params.len() as u64;
+        bits |= result.map_or(0, |result| 1 + result as u64) << 8;
+        bits |= if variadic { VARIADIC } else { 0 };
+        for (position, param) in (0..).zip(params) {
+            bits |= (*param as u64) << (CODES + 2 * position);
         }
-        Some(Self { count: params.len() as u8, result, variadic, codes })
+        Some(Self(bits))
     }
 
     /// Reads an encoded signature; `None` where the layout's rules are broken.
     pub fn decode(bytes: [u8; Self::SIZE]) -> Option<Self> {
-        let count = bytes[0];
-        let result = match bytes[1] & 0x7f {
-            0 => None,
-            code @ 1..=4 => Some(ValType::from_code(code - 1)),
-            _ => return None,
-        };
-        let codes = u64::from_le_bytes(bytes) >> 16;
-        if count as usize > Self::MAX_PARAMS || (codes >> (2 * u32::from(count))) != 0 {
-            return None;
-        }
-        Some(Self { count, result, variadic: bytes[1] & 0x80 != 0, codes })
+        let signature = Self(u64::from_le_bytes(bytes));
+        let unused = signature.codes() >> (2 * signature.count().min(Self::MAX_PARAMS as u32));
+        let sound = signature.count() <= Self::MAX_PARAMS as u32 && signature.result_code() <= 4 && unused == 0;
+        sound.then_some(signature)
     }
 
     /// The eight bytes.
     pub fn encode(&self) -> [u8; Self::SIZE] {
-        let mut bytes = (self.codes << 16).to_le_bytes();
-        bytes[0] = self.count;
-        bytes[1] = self.result.map_or(0, |result| 1 + result as u8) | if self.variadic { 0x80 } else { 0 };
-        bytes
+        self.0.to_le_bytes()
+    }
+
+    fn count(&self) -> u32 {
+        u32::from(self.0 as u8)
+    }
+
+    fn result_code(&self) -> u32 {
+        (self.0 as u32 >> 8) & RESULT
+    }
+
+    fn codes(&self) -> u64 {
+        self.0 >> CODES
     }
 
     /// Number of (fixed) parameters.
     pub fn param_count(&self) -> usize {
-        self.count as usize
+        self.count() as usize
     }
 
     /// The parameters' types in order.
     pub fn params(&self) -> impl Iterator<Item = ValType> + use<> {
-        let codes = self.codes;
-        (0..u32::from(self.count)).map(move |position| ValType::from_code((codes >> (2 * position)) as u8))
+        let codes = self.codes();
+        (0..self.count()).map(move |position| ValType::from_code((codes >> (2 * position)) as u8))
     }
 
     /// The result's type; `None` for void.
     pub fn result(&self) -> Option<ValType> {
-        self.result
+        self.result_code().checked_sub(1).map(|code| ValType::from_code(code as u8))
     }
 
     /// Whether more arguments may follow the fixed ones.
     pub fn is_variadic(&self) -> bool {
-        self.variadic
+        self.0 & VARIADIC != 0
     }
 
     /// Slots of all parameters: they lie in a row from slot 0 of the callee's frame.
     pub fn param_slots(&self) -> u8 {
-        self.params().map(ValType::slots).sum()
+        (self.count() + (self.codes() & LOWER_BITS).count_ones()) as u8
     }
 
     /// Slots of the result, from slot 0 of the callee's frame.
     pub fn result_slots(&self) -> u8 {
-        self.result.map_or(0, ValType::slots)
+        self.result().map_or(0, ValType::slots)
+    }
+
+    /// Whether this is `fixed`, which is variadic, with the types of the variadic arguments of one call behind its parameters.
+    pub fn continues(&self, fixed: &Signature) -> bool {
+        let shared = (1 << (2 * fixed.count())) - 1;
+        fixed.is_variadic()
+            && !self.is_variadic()
+            && fixed.result_code() == self.result_code()
+            && fixed.count() <= self.count()
+            && (fixed.codes() ^ self.codes()) & shared == 0
+    }
+}
+
+impl fmt::Debug for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut list = f.debug_list();
+        list.entries(self.params());
+        if self.is_variadic() {
+            list.entry(&format_args!("…"));
+        }
+        list.finish()?;
+        write!(f, " -> {:?}", self.result())
     }
 }
 
@@ -142,8 +173,25 @@ mod tests {
                 let signature = Signature::new(&all[..length], result, length % 2 == 0).expect("24 fit");
                 assert_eq!(Signature::decode(signature.encode()), Some(signature));
                 assert!(signature.params().eq(all[..length].iter().copied()));
+                assert_eq!((signature.result(), signature.is_variadic()), (result, length % 2 == 0));
+                assert_eq!(signature.param_slots(), all[..length].iter().map(|param| param.slots()).sum());
             }
         }
+    }
+
+    #[test]
+    fn a_variadic_call_continues_its_function() {
+        let signature = |params: &[ValType], variadic| Signature::new(params, Some(I32), variadic).expect("24 fit");
+        let fixed = signature(&[I32, F64], true);
+        assert!(signature(&[I32, F64], false).continues(&fixed));
+        assert!(signature(&[I32, F64, I64], false).continues(&fixed));
+        assert!(!signature(&[I32], false).continues(&fixed), "too few");
+        assert!(!signature(&[I32, I64, I64], false).continues(&fixed), "another type");
+        assert!(!signature(&[I32, F64, I64], true).continues(&fixed), "variadic itself");
+        assert!(!signature(&[I32, F64], false).continues(&signature(&[I32, F64], false)), "not variadic");
+        assert!(!Signature::new(&[I32, F64], None, false).expect("two fit").continues(&fixed), "another result");
+        let all = [I64; Signature::MAX_PARAMS];
+        assert!(signature(&all, false).continues(&signature(&all, true)));
     }
 
     #[test]

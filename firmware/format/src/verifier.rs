@@ -4,15 +4,16 @@
 //! Which rule guards what is in specs/format.md, "Code"; what is accepted here, the interpreter does not check again.
 //! Never here: contracts of host functions, which the firmware alone knows.
 
+mod class;
+
 use core::ops::Deref;
 
 use crate::container::{Function, Module, SectionKind};
 use crate::error::{FormatError, Reason};
-use crate::instruction::{Instruction, is_extension, table_target};
-use crate::opcode::{Flow, Opcode};
-use crate::operand::Operand;
+use crate::instruction::{is_extension, table_target};
 use crate::pair::Pair;
 use crate::signature::Signature;
+use class::{Bound, Class, Rest};
 
 /// A module whose code keeps every rule. Only the verifier makes one.
 #[derive(Clone, Copy, Debug)]
@@ -27,181 +28,230 @@ impl<'a> Deref for Verified<'a> {
 }
 
 /// Checks the code of a structurally correct module.
+#[inline(never)]
 pub fn verify<'a>(module: &Module<'a>) -> Result<Verified<'a>, FormatError> {
-    for index in 0..module.function_count() {
-        let Some(function) = module.function(index as u16) else { continue };
-        let end = module.function_end(index as u16).unwrap_or(function.start);
+    let code = module.code();
+    let mut bounds = bounds_of(module);
+    for (function, end) in module.functions() {
         let signature = module.signature(function.signature);
-        let result = signature.map_or(0, |signature| signature.result_slots());
-        FunctionCheck { module, function, end, result }.run()?;
+        bounds[Bound::Stack4 as usize] = function.linear_frame / 4;
+        bounds[Bound::Stack8 as usize] = function.linear_frame / 8;
+        bounds[Bound::StackAddress as usize] = function.linear_frame + 1;
+        let check = FunctionCheck {
+            module,
+            words: code.get(function.start as usize..end as usize).unwrap_or_default(),
+            bounds: &bounds,
+            slots: function.slots,
+            result: signature.map_or(0, |signature| signature.result_slots()),
+        };
+        check.run().map_err(|(reason, at)| {
+            let offset = module.section_offset(SectionKind::Code) + (function.start + at as u32) * 4;
+            FormatError::new(reason, offset)
+        })?;
     }
     Ok(Verified(*module))
 }
 
+/// What half fields must be less than, by [`Bound`]; those of a function's frame are filled in later.
+fn bounds_of(module: &Module<'_>) -> [u32; Bound::COUNT] {
+    let statics = module.static_size();
+    let mut bounds = [0; Bound::COUNT];
+    bounds[Bound::Static1 as usize] = statics;
+    bounds[Bound::Static2 as usize] = statics / 2;
+    bounds[Bound::Static4 as usize] = statics / 4;
+    bounds[Bound::Static8 as usize] = statics / 8;
+    bounds[Bound::StaticAddress as usize] = statics + 1;
+    bounds[Bound::ConstantAddress as usize] = module.section(SectionKind::Constants).len() as u32 + 1;
+    bounds[Bound::ThreadLocalAddress as usize] = module.thread_local().map_or(0, |record| record.size + 1);
+    bounds[Bound::Function as usize] = module.function_count() as u32;
+    bounds[Bound::Import as usize] = module.import_count() as u32;
+    bounds[Bound::Callback as usize] = module.callback_count() as u32;
+    bounds
+}
+
+/// A byte in each of the three fields of an instruction.
+const EACH: u32 = 0x01_0101;
+/// In each field a bit above the numbers of registers, which a subtraction leaves set as long as the register lies in the frame.
+const GUARDS: u32 = 0x40 * EACH;
+
 struct FunctionCheck<'m, 'a> {
     module: &'m Module<'a>,
-    function: Function,
-    end: u32,
+    words: &'m [[u8; 4]],
+    bounds: &'m [u32; Bound::COUNT],
+    /// Slots of its frame.
+    slots: u8,
     /// Slots of its result.
     result: u8,
 }
 
 impl FunctionCheck<'_, '_> {
-    fn run(&self) -> Result<(), FormatError> {
-        let mut at = self.function.start;
-        while at < self.end {
-            at = self.instruction(at).map_err(|reason| self.error(reason, at))?;
+    /// Reads the function from front to back. A refusal comes with the word where it was found.
+    fn run(&self) -> Result<(), (Reason, usize)> {
+        let frame = GUARDS + u32::from(self.slots) * EACH;
+        let mut at = 0;
+        let mut leaves = false;
+        let mut last = 0;
+        while let Some(word) = self.words.get(at) {
+            let word = u32::from_le_bytes(*word);
+            let class = Class::of(word as u8);
+            let fields = word >> 8;
+            if fields & class.zero != 0 {
+                return Err((stray(class, fields & class.zero), at));
+            }
+            // Three subtractions at once: none borrows from the next, as 64 + 1 − 2 − 63 is not negative.
+            if (frame - class.slots - (fields >> 2 & class.registers)) & GUARDS != GUARDS {
+                return Err((Reason::Register, at));
+            }
+            (last, leaves) = (at, class.leaves);
+            at = if class.rest == Rest::Nothing {
+                at + 1
+            } else {
+                self.rest(class, word, at).map_err(|reason| (reason, at))?
+            };
         }
-        Ok(())
+        if leaves { Ok(()) } else { Err((Reason::FallThrough, last)) }
     }
 
-    fn error(&self, reason: Reason, word: u32) -> FormatError {
-        FormatError::new(reason, self.module.section_offset(SectionKind::Code) + word * 4)
-    }
-
-    /// The word at this position, where it belongs to the function.
-    fn word(&self, at: u32) -> Option<u32> {
-        if at < self.end { self.module.code_word(at) } else { None }
-    }
-
-    /// Checks the instruction at `at` and gives the position of the next.
-    fn instruction(&self, at: u32) -> Result<u32, Reason> {
-        let word = self.word(at).ok_or(Reason::FallThrough)?;
-        let instruction = Instruction::decode(word, self.word(at + 1))?;
-        for (operand, value) in instruction.operands() {
-            self.operand(operand, value, at)?;
-        }
-        self.call(&instruction)?;
-        let mut next = at + instruction.words();
-        if instruction.opcode.flow() == Flow::Switch {
-            next = self.jump_table(at, instruction.operands[1] as u32)?;
-        }
-        let leaves = matches!(instruction.opcode.flow(), Flow::Leave | Flow::Jump);
-        if next > self.end || next == self.end && !leaves {
-            return Err(Reason::FallThrough);
-        }
-        match Pair::from_byte(word as u8) {
-            Some(pair) if !self.word(next).is_some_and(|second| pair.holds(word, second)) => Err(Reason::Pair),
+    /// Checks what registers and unused bits leave, and gives the position of the next instruction.
+    fn rest(&self, class: &Class, word: u32, at: usize) -> Result<usize, Reason> {
+        let next = self.operands(class, word, at)?;
+        match (Pair::from_byte(word as u8), self.word(next)) {
+            (Some(pair), Some(second)) if !pair.holds(word, second) => Err(Reason::Pair),
             _ => Ok(next),
         }
     }
 
-    fn jump_table(&self, at: u32, length: u32) -> Result<u32, Reason> {
+    fn operands(&self, class: &Class, word: u32, at: usize) -> Result<usize, Reason> {
+        let half = word >> 16;
+        match class.rest {
+            Rest::Unknown => return Err(Reason::Opcode),
+            Rest::Nothing | Rest::Pair => {}
+            Rest::Bounded => self.bounded(half, class.bound)?,
+            Rest::Extension => {
+                self.extension(at)?;
+                return Ok(at + 2);
+            }
+            Rest::Target8 => self.target(at, word as i32 >> 24)?,
+            Rest::Target16 => self.target(at, word as i32 >> 16)?,
+            Rest::Target24 => self.target(at, word as i32 >> 8)?,
+            Rest::Table => return self.jump_table(at, half as usize),
+            Rest::Call => self.call(word, self.callee(half)?)?,
+            Rest::CallIndirect => {
+                self.call(word, self.signature_behind(word, at).and_then(fixed)?)?;
+                return Ok(at + 2);
+            }
+            Rest::CallImport => self.call(word, self.import(half).and_then(fixed)?)?,
+            Rest::CallImportVariadic => {
+                let all = self.signature_behind(word, at)?;
+                let continues = all.continues(&self.import(half)?);
+                self.call(word, Some(all).filter(|_| continues).ok_or(Reason::Call)?)?;
+                return Ok(at + 2);
+            }
+            Rest::Return => self.gives(0)?,
+            Rest::ReturnValue => self.gives(1)?,
+            Rest::ReturnValue64 => self.gives(2)?,
+            Rest::TailCall => self.tail_call(self.callee(half)?)?,
+            Rest::TailCallIndirect => {
+                self.tail_call(self.signature_behind(word, at)?)?;
+                return Ok(at + 2);
+            }
+        }
+        Ok(at + 1)
+    }
+
+    fn bounded(&self, value: u32, bound: Bound) -> Result<(), Reason> {
+        let limit = self.bounds.get(bound as usize).copied().unwrap_or(0);
+        let reason = if bound.is_index() { Reason::Index } else { Reason::Displacement };
+        if value < limit { Ok(()) } else { Err(reason) }
+    }
+
+    /// The word at this position, where it belongs to the function.
+    fn word(&self, at: usize) -> Option<u32> {
+        self.words.get(at).map(|word| u32::from_le_bytes(*word))
+    }
+
+    /// The payload of the extension word behind the instruction at `at`.
+    fn extension(&self, at: usize) -> Result<u32, Reason> {
+        self.word(at + 1).filter(|word| is_extension(*word)).map(|word| word >> 8).ok_or(Reason::Extension)
+    }
+
+    /// The signature in the extension word behind the instruction at `at`, which repeats the instruction's field a.
+    fn signature_behind(&self, word: u32, at: usize) -> Result<Signature, Reason> {
+        let extension = self.extension(at)?;
+        if (extension ^ word >> 8) & 0xff != 0 {
+            return Err(Reason::Extension);
+        }
+        self.signature(extension >> 8)
+    }
+
+    fn jump_table(&self, at: usize, length: usize) -> Result<usize, Reason> {
         for entry in at + 1..=at + length {
             let word = self.word(entry).filter(|word| is_extension(*word)).ok_or(Reason::Extension)?;
-            self.target(at, table_target(word).into())?;
+            self.target(at, table_target(word))?;
         }
         Ok(at + 1 + length)
     }
 
     /// A target must be a word of this function that starts an instruction.
-    fn target(&self, at: u32, distance: i64) -> Result<(), Reason> {
-        let target = i64::from(at) + distance;
-        if target < self.function.start.into() || target >= self.end.into() {
-            return Err(Reason::Target);
-        }
-        match self.word(target as u32) {
-            Some(word) if !is_extension(word) => Ok(()),
+    fn target(&self, at: usize, distance: i32) -> Result<(), Reason> {
+        // Before the function's start wraps around to far behind its end.
+        let target = (at as u32).wrapping_add_signed(distance);
+        match self.words.get(target as usize) {
+            Some([opcode, ..]) if !is_extension((*opcode).into()) => Ok(()),
             _ => Err(Reason::Target),
         }
     }
 
-    fn operand(&self, operand: Operand, value: i64, at: u32) -> Result<(), Reason> {
-        let slots = i64::from(self.function.slots);
-        let statics = i64::from(self.module.static_size());
-        let frame = i64::from(self.function.linear_frame);
-        let constants = self.module.section(SectionKind::Constants).len() as i64;
-        let holds = |condition: bool, reason: Reason| if condition { Ok(()) } else { Err(reason) };
-        match operand {
-            Operand::W32 | Operand::R32 | Operand::X32 | Operand::W64 | Operand::R64 | Operand::X64 => {
-                holds(value + i64::from(operand.slots()) <= slots, Reason::Register)
-            }
-            Operand::Window => holds(value >= 2 && value <= slots, Reason::Call),
-            Operand::Shift32 => holds(value < 32, Reason::Displacement),
-            Operand::Shift64 => holds(value < 64, Reason::Displacement),
-            Operand::Stack(width) => holds((value + 1) * i64::from(width) <= frame, Reason::Displacement),
-            Operand::Static(width) => holds((value + 1) * i64::from(width) <= statics, Reason::Displacement),
-            Operand::StackAddress => holds(value <= frame, Reason::Displacement),
-            Operand::StaticAddress => holds(value <= statics, Reason::Displacement),
-            Operand::ConstantAddress => holds(value <= constants, Reason::Displacement),
-            Operand::ThreadLocalAddress => holds(
-                self.module.thread_local().is_some_and(|record| value <= i64::from(record.size)),
-                Reason::Displacement,
-            ),
-            Operand::Target8 | Operand::Target16 | Operand::Target24 => self.target(at, value),
-            Operand::Function => holds((value as usize) < self.module.function_count(), Reason::Index),
-            Operand::Import => holds((value as usize) < self.module.import_count(), Reason::Index),
-            Operand::Callback => holds((value as usize) < self.module.callback_count(), Reason::Index),
-            Operand::Signature => holds((value as usize) < self.module.signature_count(), Reason::Index),
-            Operand::I8
-            | Operand::U8
-            | Operand::I16
-            | Operand::I32
-            | Operand::Displacement(_)
-            | Operand::TableLength
-            | Operand::TrapCode => Ok(()),
-        }
-    }
-
-    /// Windows must hold what the callee takes and gives; returns and tail calls must fit the function's own signature.
-    fn call(&self, instruction: &Instruction) -> Result<(), Reason> {
-        let [first, second, third] = instruction.operands;
-        let signature_of =
-            |index: i64| u16::try_from(index).ok().and_then(|index| self.module.signature(index)).ok_or(Reason::Index);
-        let own = |index: i64| {
-            let callee = u16::try_from(index).ok().and_then(|index| self.module.function(index));
-            signature_of(callee.ok_or(Reason::Index)?.signature.into())
-        };
-        let callee = match instruction.opcode {
-            Opcode::Call => own(second)?,
-            Opcode::TailCall => return self.tail_call(own(first)?),
-            Opcode::TailCallIndirect => return self.tail_call(signature_of(second)?),
-            Opcode::CallIndirect => {
-                Some(signature_of(third)?).filter(|signature| !signature.is_variadic()).ok_or(Reason::Call)?
-            }
-            Opcode::CallImport => {
-                Some(self.import(second)?).filter(|signature| !signature.is_variadic()).ok_or(Reason::Call)?
-            }
-            Opcode::CallImportVariadic => {
-                let fixed = self.import(second)?;
-                let all = signature_of(third)?;
-                let fits = fixed.is_variadic()
-                    && !all.is_variadic()
-                    && fixed.result() == all.result()
-                    && fixed.param_count() <= all.param_count()
-                    && fixed.params().zip(all.params()).all(|(fixed, all)| fixed == all);
-                if !fits {
-                    return Err(Reason::Call);
-                }
-                all
-            }
-            Opcode::Return | Opcode::ReturnValue | Opcode::ReturnValue64 => {
-                let given = match instruction.opcode {
-                    Opcode::Return => 0,
-                    Opcode::ReturnValue => 1,
-                    _ => 2,
-                };
-                return if self.result == given { Ok(()) } else { Err(Reason::Return) };
-            }
-            _ => return Ok(()),
-        };
+    /// The window must hold what the callee takes and gives, and leave room for the link.
+    fn call(&self, word: u32, callee: Signature) -> Result<(), Reason> {
+        let window = word >> 10 & 0x3f;
         let room = callee.param_slots().max(callee.result_slots());
-        if first + i64::from(room) <= i64::from(self.function.slots) { Ok(()) } else { Err(Reason::Call) }
+        if window >= 2 && window + u32::from(room) <= u32::from(self.slots) { Ok(()) } else { Err(Reason::Call) }
     }
 
     /// The frame must hold the arguments, and the result must be one that this function may give.
     fn tail_call(&self, callee: Signature) -> Result<(), Reason> {
-        if callee.is_variadic() || callee.param_slots() > self.function.slots {
-            Err(Reason::Call)
-        } else if callee.result_slots() != self.result {
-            Err(Reason::Return)
-        } else {
-            Ok(())
+        if callee.is_variadic() || callee.param_slots() > self.slots {
+            return Err(Reason::Call);
         }
+        self.gives(callee.result_slots())
     }
 
-    fn import(&self, index: i64) -> Result<Signature, Reason> {
-        let import = u16::try_from(index).ok().and_then(|index| self.module.import(index)).ok_or(Reason::Index)?;
-        Ok(import.signature)
+    fn gives(&self, slots: u8) -> Result<(), Reason> {
+        if self.result == slots { Ok(()) } else { Err(Reason::Return) }
+    }
+
+    /// The signature of the function with this index.
+    fn callee(&self, index: u32) -> Result<Signature, Reason> {
+        let Function { signature, .. } = self.module.function(index as u16).ok_or(Reason::Index)?;
+        self.signature(signature.into())
+    }
+
+    fn signature(&self, index: u32) -> Result<Signature, Reason> {
+        u16::try_from(index).ok().and_then(|index| self.module.signature(index)).ok_or(Reason::Index)
+    }
+
+    fn import(&self, index: u32) -> Result<Signature, Reason> {
+        self.module.import_signature(index as u16).ok_or(Reason::Index)
+    }
+}
+
+/// A signature that says of every argument what it is.
+fn fixed(signature: Signature) -> Result<Signature, Reason> {
+    if signature.is_variadic() { Err(Reason::Call) } else { Ok(signature) }
+}
+
+/// Which rule bits break that must be zero: those of registers first, then of fields without an operand, else a shift distance is too
+/// large.
+#[cold]
+fn stray(class: &Class, bits: u32) -> Reason {
+    let low = class.zero & EACH;
+    let registers = class.zero >> 1 & low & !(class.zero >> 2 & low);
+    if bits & (registers * 0xff) != 0 {
+        Reason::Register
+    } else if bits & (low * 0xff) != 0 {
+        Reason::Reserved
+    } else {
+        Reason::Displacement
     }
 }

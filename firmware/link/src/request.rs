@@ -7,6 +7,8 @@ use crate::{InstanceId, Source};
 
 /// Most arguments of a call.
 pub const MAX_ARGUMENTS: usize = 16;
+/// Most restricted functions that a load may allow.
+pub const MAX_ALLOWED: usize = 8;
 
 /// Most bytes of a module that one message carries.
 pub const MAX_CHUNK: usize = 896;
@@ -42,6 +44,9 @@ pub enum Request<'a> {
     Load {
         /// Where the module is.
         source: Source,
+        /// The restricted functions that it may call.
+        #[serde(borrow)]
+        allowed: heapless::Vec<&'a str, MAX_ALLOWED>,
     },
     /// Answered with `Event::Instances`.
     List,

@@ -34,6 +34,11 @@ impl Splitter {
         Self { body: [0; MAX_BODY + 1], length: 0, in_frame: false }
     }
 
+    /// Whether a frame has been opened: text that comes now is noise, or what is left of a damaged frame.
+    pub fn is_in_frame(&self) -> bool {
+        self.in_frame
+    }
+
     /// Takes the next byte.
     ///
     /// A delimiter opens a frame, the next one closes it. If what lies between is no frame (a delimiter was lost, or

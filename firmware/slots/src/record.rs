@@ -15,6 +15,9 @@ pub const RECORD_LEN: usize = 64;
 /// Sectors that records are appended to in turn: one is erased only when the other holds the valid record.
 pub const SECTORS: u32 = 2;
 
+/// Highest counter of a record. No flash takes so many, so what says more is none, and counting on never overflows.
+const MOST_RECORDS: u32 = 1 << 31;
+
 const MAGIC: [u8; 4] = *b"ESRC";
 const CRC_AT: usize = RECORD_LEN - 4;
 const PER_SECTOR: u32 = SECTOR / RECORD_LEN as u32;
@@ -98,7 +101,8 @@ impl Record {
         if !bytes.starts_with(&MAGIC) || word(bytes, CRC_AT)? != crc32(bytes.get(..CRC_AT)?) {
             return None;
         }
-        let mut record = Self { counter: word(bytes, 4)?, floor: word(bytes, 8)?, ..Self::default() };
+        let counter = word(bytes, 4).filter(|counter| *counter <= MOST_RECORDS)?;
+        let mut record = Self { counter, floor: word(bytes, 8)?, ..Self::default() };
         for (index, slot) in record.slots.iter_mut().enumerate() {
             let state = *bytes.get(12 + index)?;
             slot.state = SlotState::from_number(state)?;

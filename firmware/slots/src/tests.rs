@@ -283,6 +283,19 @@ fn versions_below_the_floor_are_refused_also_after_everything_was_removed() {
     assert!(install(&mut store, &module(2, 100), sealed(4, 0)).is_ok());
 }
 
+/// Whole, with a checksum that fits, and yet nothing that a device wrote: counting on from it would overflow.
+#[test]
+fn a_counter_that_no_device_reaches_is_no_record() {
+    let mut flash = worn(&module(1, 100), 0);
+    let last = Record { counter: u32::MAX, ..Record::default() }.encode();
+    let end = flash.record.len() - last.len();
+    flash.record[end..].copy_from_slice(&last);
+    let mut store = Store::open(flash, None);
+    assert!(store.choose().is_some(), "the record before it counts");
+    let slot = install(&mut store, &module(2, 100), Seal::default()).expect("stored");
+    assert_eq!(store.choose().map(|boot| boot.slot), Some(slot));
+}
+
 #[test]
 fn slots_without_a_record_count_as_valid() {
     let mut flash = worn(&module(1, 100), 0);

@@ -36,6 +36,13 @@ pub enum Stacks {
     Main,
     /// So many bytes of the module's heap, given back when the context ends.
     Heap(u32),
+    /// Memory of the module, which stays its own.
+    At {
+        /// Its first byte.
+        address: u32,
+        /// How many there are.
+        size: u32,
+    },
 }
 
 /// What one native task needs to run module code. It must stay with its task and ends with it.
@@ -80,7 +87,8 @@ impl<'i> Context<'i> {
     /// A context with this shadow stack, which is zeroed. `most_entries` bounds how deeply callbacks and host functions may call each
     /// other (each entry takes native stack); 0 allows none at all.
     ///
-    /// Fails with [`TrapKind::LinearStackOverflow`] where the heap has no room for the linear stack or the main one is taken.
+    /// Fails with [`TrapKind::LinearStackOverflow`] where the heap has no room for the linear stack, the main one is taken, or the module may
+    /// not write where the stack is to be.
     pub fn new(
         instance: &'i Instance<'i>,
         shadow: &'i mut [u32],
@@ -97,6 +105,13 @@ impl<'i> Context<'i> {
             Stacks::Heap(size) => {
                 let size = size.checked_next_multiple_of(Granule::SIZE).ok_or(none(size))?;
                 (instance.allocate_zeroed(1, size).ok_or(none(size))?, size)
+            }
+            Stacks::At { address, size } => {
+                let low = address.checked_next_multiple_of(Granule::SIZE).ok_or(none(size))?;
+                let high = address.checked_add(size).ok_or(none(size))? / Granule::SIZE * Granule::SIZE;
+                let size = high.checked_sub(low).ok_or(none(size))?;
+                instance.memory().fill(low, 0, size).map_err(|_| none(size))?;
+                (low, size)
             }
         };
         let base = shadow.as_mut_ptr().cast::<u8>();
@@ -454,6 +469,7 @@ impl Drop for Context<'_> {
             Stacks::Main => self.instance.return_main_stack(),
             // A module that freed its own task's stack has already trapped for it or will when it uses the block; nothing is left to do.
             Stacks::Heap(_) => drop(self.instance.release(self.stack_low)),
+            Stacks::At { .. } => {}
         }
     }
 }

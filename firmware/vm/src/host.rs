@@ -1,6 +1,6 @@
 //! What a module reaches of its host, and what a host function sees of the module. Never here: any host function.
 
-use espb_format::container::Import;
+use espb_format::container::{Import, Module};
 use espb_format::signature::Signature;
 
 use crate::context::Context;
@@ -20,8 +20,9 @@ pub struct HostFunction(pub u16);
 /// [`Host::critical`] must keep every other task of the instance from running while `body` runs, and interrupt handlers from calling
 /// into the instance: the heap's bookkeeping rests on it.
 pub unsafe trait Host: Sync {
-    /// The host function that an import of this name and signature shall be; `None` refuses the module.
-    fn bind(&self, index: u16, import: &Import<'_>) -> Option<HostFunction>;
+    /// The host function that this import of the module shall be, where there is one and the module says of it what it means;
+    /// `None` refuses the module.
+    fn bind(&self, module: &Module<'_>, index: u16, import: &Import<'_>) -> Option<HostFunction>;
 
     /// Does what the import asks for. The result is what goes into the module's result slots: one (low word) or two, as the
     /// import's signature says. An error ends the instance; its place is filled in by the interpreter.

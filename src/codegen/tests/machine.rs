@@ -31,7 +31,7 @@ struct Recorder {
 
 // SAFETY: the tests run an instance in one thread only, so nothing can interfere with `critical`.
 unsafe impl Host for Recorder {
-    fn bind(&self, _: u16, import: &Import<'_>) -> Option<HostFunction> {
+    fn bind(&self, _: &Module<'_>, _: u16, import: &Import<'_>) -> Option<HostFunction> {
         if let Some(name) = import.name.strip_prefix("__atomic_") {
             let (operation, width) = name.rsplit_once('_')?;
             let operation = ATOMICS.iter().position(|(known, _)| *known == operation)? as u16;

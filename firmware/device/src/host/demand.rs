@@ -5,7 +5,7 @@
 use core::fmt::{self, Write};
 
 use espb_format::{
-    contract::{Direction, Extent, Param},
+    contract::{self, CbmetaEntries, Direction, Extent, ImmetaEntries, ImmetaEntry, Members, Param},
     signature::{Signature, ValType},
 };
 
@@ -13,12 +13,21 @@ use super::HOST_CONTRACTS;
 
 /// Says of argument `position` of the function `name` what it must be. Behind the parameters stand a format's arguments.
 pub fn describe(name: &str, position: u8, text: &mut dyn Write) -> fmt::Result {
-    let contract = espb_format::contract::find(HOST_CONTRACTS, name).and_then(|host| host.contract());
-    let Some(contract) = contract else { return Ok(()) };
-    match contract.params.get(usize::from(position)) {
-        None => text.write_str(", which must fit its conversion in the format"),
+    let Some(host) = contract::find(HOST_CONTRACTS, name) else { return Ok(()) };
+    if Signature::decode(host.signature).is_some_and(|signature| usize::from(position) >= signature.param_count()) {
+        return text.write_str(", which must fit its conversion in the format");
+    }
+    let in_immeta = ImmetaEntries::new(host.immeta).flatten().find_map(|entry| match entry {
+        ImmetaEntry::Param(slot, param) if slot == position => Some(param),
+        _ => None,
+    });
+    let callback = || {
+        let mut callbacks = CbmetaEntries::new(host.cbmeta).flatten();
+        callbacks.find(|(slot, _)| *slot == position).map(|(_, callback)| Param::Callback(callback))
+    };
+    match in_immeta.or_else(callback) {
         // The function's own rules, such as the range of a number, or the arguments behind a `va_list`.
-        Some(Param::Value | Param::UserData) => text.write_str(", which the function does not take"),
+        None | Some(Param::Value | Param::UserData) => text.write_str(", which the function does not take"),
         Some(param) => {
             text.write_str(", which must be ")?;
             demand(param, text)
@@ -26,7 +35,7 @@ pub fn describe(name: &str, position: u8, text: &mut dyn Write) -> fmt::Result {
     }
 }
 
-fn demand(param: &Param, text: &mut dyn Write) -> fmt::Result {
+fn demand(param: Param<Members<'_>>, text: &mut dyn Write) -> fmt::Result {
     let or_null = |nullable: bool| if nullable { ", or null" } else { "" };
     match param {
         Param::Value | Param::UserData => Ok(()),
@@ -37,9 +46,9 @@ fn demand(param: &Param, text: &mut dyn Write) -> fmt::Result {
                 Direction::Out | Direction::InOut => " that the module may write",
             };
             text.write_str(access)?;
-            for member in &pointer.members {
-                write!(text, ", at offset {} ", member.offset)?;
-                demand(&member.meaning, text)?;
+            for (offset, meaning) in pointer.members {
+                write!(text, ", at offset {offset} ")?;
+                demand(meaning, text)?;
             }
             text.write_str(or_null(pointer.nullable))
         }
@@ -52,7 +61,7 @@ fn demand(param: &Param, text: &mut dyn Write) -> fmt::Result {
             write!(text, "a handle of kind {} that the module owns{}", handle.kind, or_null(handle.nullable))
         }
         Param::HandleOut { nullable, .. } => {
-            write!(text, "the address of 4 bytes that the module may write{}", or_null(*nullable))
+            write!(text, "the address of 4 bytes that the module may write{}", or_null(nullable))
         }
         Param::Format(_) => {
             text.write_str("a terminated format string without %n and other conversions it cannot have")

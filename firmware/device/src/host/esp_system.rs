@@ -15,7 +15,10 @@ use super::{
     esp_err::{INVALID_ARGUMENT, OK},
     native, own, stdio,
 };
-use crate::{console, kernel::ffi};
+use crate::{
+    console,
+    kernel::{self, ffi},
+};
 
 pub const TABLE: &[Registration] = &[
     native!("esp_get_free_heap_size", ffi::xPortGetFreeHeapSize),
@@ -32,7 +35,7 @@ pub const TABLE: &[Registration] = &[
     own("esp_efuse_mac_get_default", |call| write_mac(call, STATION)),
     own("esp_rom_delay_us", delay),
     own("ets_delay_us", delay),
-    own("esp_restart", |_| software_reset()),
+    own("esp_restart", |_| restart()),
     own("esp_system_abort", |call| {
         console::transaction(|output| {
             stdio::copy_string(call.vm, call.word(0), output)?;
@@ -41,6 +44,17 @@ pub const TABLE: &[Registration] = &[
         })
     }),
 ];
+
+/// Resets the chip, once what was printed is out.
+fn restart() -> ! {
+    console::while_idle(|| {
+        console::wait_sent(LAST_WORDS);
+        software_reset()
+    })
+}
+
+/// Milliseconds that the last of what was printed may take: more than a full FIFO at the console's first speed.
+const LAST_WORDS: kernel::Ticks = 50;
 
 /// Bytes left of the instance's own heap.
 fn free_of_instance(call: &Call<'_, '_>) -> u32 {

@@ -5,6 +5,8 @@ use crate::kernel::ffi;
 
 pub const TABLE: &[Registration] = &[
     native!("xEventGroupCreate", ffi::xEventGroupCreate),
+    // The argument is the place that the kernel does not use: its structures lie where no module can write.
+    native!("xEventGroupCreateStatic", ffi::xEventGroupCreate),
     native!("vEventGroupDelete", ffi::vEventGroupDelete),
     native!("xEventGroupWaitBits", ffi::xEventGroupWaitBits),
     native!("xEventGroupSetBits", ffi::xEventGroupSetBits),

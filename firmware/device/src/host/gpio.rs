@@ -95,7 +95,7 @@ fn identity(running: &'static Running) -> u32 {
 }
 
 /// Whether the pin may be the instance's; if it is free, it is the instance's from now on.
-fn claim(running: &'static Running, pin: Pin) -> bool {
+pub fn claim(running: &'static Running, pin: Pin) -> bool {
     if RESERVED & pin.bit() != 0 {
         return false;
     }

@@ -3,8 +3,8 @@
 
 use espb_format::{
     contract::{
-        Contract, Direction, Extent, Fate, Flags, Format, FormatArgs, FormatStyle, Handle, HandleKind, HostContract,
-        ImmetaEntries, ImmetaEntry, Param, Pointer, ResultMeaning, Slot,
+        Callback, CbmetaEntries, Direction, Extent, Fate, Flags, Format, FormatArgs, FormatStyle, Handle, HandleKind,
+        HostContract, ImmetaEntries, ImmetaEntry, Members, Param, Pointer, ResultMeaning, Slot,
     },
     signature::Signature,
 };
@@ -14,6 +14,7 @@ use super::{
     Call,
     conversion::{self, Arguments},
     copies,
+    stdin::streams,
 };
 use crate::{
     instance::{Failure, Running, task},
@@ -51,15 +52,29 @@ pub fn check(call: &HostCall<'_>, running: &Running, host: &HostContract) -> Res
         uses: [0; 2],
         released: None,
         result: ResultMeaning::Value,
+        has_text: false,
     };
     let note = |uses| current.map_or([0; 2], |task| task.note_uses(uses));
-    let uses_before = if host.immeta.is_empty() && host.cbmeta.is_empty() {
-        note([0; 2])
-    } else {
-        // One step, so that nobody deletes an object between its check and the note that it is used.
-        kernel::without_switching(|| checker.check(host).map(|()| note(checker.uses)))?
-    };
+    if host.immeta.is_empty() && host.cbmeta.is_empty() {
+        return Ok(Checked { result: ResultMeaning::Value, released: None, uses_before: note([0; 2]) });
+    }
+    // One step, so that nobody deletes an object between its check and the note that it is used. What can be long waits.
+    let uses_before = kernel::without_switching(|| checker.check(host, Length::Bounded).map(|()| note(checker.uses)))?;
+    if checker.has_text {
+        checker.check(host, Length::Unbounded).inspect_err(|_| {
+            note(uses_before);
+        })?;
+    }
     Ok(Checked { result: checker.result, released: checker.released, uses_before })
+}
+
+/// How long the check of a meaning may take.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Length {
+    /// A few instructions.
+    Bounded,
+    /// As long as a text in the module's memory is.
+    Unbounded,
 }
 
 /// Where the numbers and handles are that a meaning refers to.
@@ -78,26 +93,25 @@ struct Checker<'c, 'a> {
     uses: [u32; 2],
     released: Option<(HandleKind, u32)>,
     result: ResultMeaning,
+    /// There is something whose check is [`Length::Unbounded`].
+    has_text: bool,
 }
 
 impl Checker<'_, '_> {
-    fn check(&mut self, host: &HostContract) -> Result<(), Trap> {
-        if !host.cbmeta.is_empty() {
-            let contract = host.contract().unwrap_or_else(Contract::default);
-            for (position, param) in (0..).zip(&contract.params) {
-                self.param(position, param, self.word_of(position), Scope::Call)?;
-            }
-            self.result = contract.result;
-        } else {
-            for entry in ImmetaEntries::new(host.immeta) {
-                match entry {
-                    Ok(ImmetaEntry::Param(position, param)) => {
-                        self.param(position, &param, self.word_of(position), Scope::Call)?;
-                    }
-                    Ok(ImmetaEntry::Result(result)) => self.result = result,
-                    // The table was made by the encoder that this reads.
-                    Err(_) => return Err(self.call.violation(0, 0)),
+    /// Checks what a contract says, of those meanings whose check has this length.
+    fn check(&mut self, host: &HostContract, length: Length) -> Result<(), Trap> {
+        // The table was made by the encoder that this reads.
+        let damaged = self.call.violation(0, 0);
+        for entry in CbmetaEntries::new(host.cbmeta).take_while(|_| length == Length::Bounded) {
+            let (position, callback) = entry.map_err(|_| damaged)?;
+            self.callback(position, &callback, self.word_of(position))?;
+        }
+        for entry in ImmetaEntries::new(host.immeta) {
+            match entry.map_err(|_| damaged)? {
+                ImmetaEntry::Param(position, param) => {
+                    self.param(position, param, self.word_of(position), Scope::Call, length)?;
                 }
+                ImmetaEntry::Result(result) => self.result = result,
             }
         }
         if matches!(self.result, ResultMeaning::Handle { created: true, .. }) && self.running.objects().is_full() {
@@ -126,29 +140,52 @@ impl Checker<'_, '_> {
         self.call.violation(position, value)
     }
 
-    /// Checks `value` against a meaning of parameter `position`, or of a word in the structure that it points to.
-    fn param(&mut self, position: u8, param: &Param, value: u32, scope: Scope) -> Result<(), Trap> {
+    fn callback(&self, position: u8, callback: &Callback, value: u32) -> Result<(), Trap> {
+        if value == 0 && callback.nullable {
+            return Ok(());
+        }
+        let module = self.call.instance().module();
+        let signature = self
+            .call
+            .instance()
+            .thunks()
+            .index(value)
+            .and_then(|index| module.callback(index))
+            .and_then(|function| module.function(function))
+            .and_then(|function| module.signature(function.signature));
+        if signature == Some(callback.signature) { Ok(()) } else { Err(self.violation(position, value)) }
+    }
+
+    /// Checks `value` against a meaning of parameter `position`, or of a word in the structure that it points to, if the check has this
+    /// length or holds one that has.
+    fn param(
+        &mut self,
+        position: u8,
+        param: Param<Members<'_>>,
+        value: u32,
+        scope: Scope,
+        length: Length,
+    ) -> Result<(), Trap> {
+        let of_param = match &param {
+            Param::Format(_) => Length::Unbounded,
+            Param::Pointer(pointer) if matches!(pointer.extent, Extent::CString | Extent::CStringMax(_)) => {
+                Length::Unbounded
+            }
+            // Members may be texts.
+            Param::Pointer(pointer) if pointer.members.clone().next().is_some() => length,
+            _ => Length::Bounded,
+        };
+        self.has_text |= of_param == Length::Unbounded;
+        if of_param != length {
+            return Ok(());
+        }
         match param {
             Param::Value | Param::UserData => Ok(()),
-            Param::Pointer(pointer) => self.pointer(position, pointer, value, scope),
-            Param::Callback(callback) => {
-                if value == 0 && callback.nullable {
-                    return Ok(());
-                }
-                let module = self.call.instance().module();
-                let signature = self
-                    .call
-                    .instance()
-                    .thunks()
-                    .index(value)
-                    .and_then(|index| module.callback(index))
-                    .and_then(|function| module.function(function))
-                    .and_then(|function| module.signature(function.signature));
-                if signature == Some(callback.signature) { Ok(()) } else { Err(self.violation(position, value)) }
-            }
-            Param::Handle(handle) => self.handle(position, handle, value, scope),
+            Param::Pointer(pointer) => self.pointer(position, pointer, value, scope, length),
+            Param::Callback(callback) => self.callback(position, &callback, value),
+            Param::Handle(handle) => self.handle(position, &handle, value, scope),
             Param::HandleOut { nullable, .. } => {
-                if (*nullable && value == 0) || self.call.memory().is_writable(value, 4) {
+                if (nullable && value == 0) || self.call.memory().is_writable(value, 4) {
                     Ok(())
                 } else {
                     Err(self.violation(position, value))
@@ -162,7 +199,7 @@ impl Checker<'_, '_> {
                         slot: self.signature.map_or(0, |signature| signature.param_slots()).into(),
                     },
                     FormatArgs::VaList(list) => {
-                        Arguments::List { call: self.call, position: (*list).into(), address: self.word_of(*list) }
+                        Arguments::List { call: self.call, position: list.into(), address: self.word_of(list) }
                     }
                 };
                 conversion::check(self.call, position, value, arguments)
@@ -174,7 +211,14 @@ impl Checker<'_, '_> {
         }
     }
 
-    fn pointer(&mut self, position: u8, pointer: &Pointer, address: u32, scope: Scope) -> Result<(), Trap> {
+    fn pointer(
+        &mut self,
+        position: u8,
+        pointer: Pointer<Members<'_>>,
+        address: u32,
+        scope: Scope,
+        length: Length,
+    ) -> Result<(), Trap> {
         if pointer.nullable && address == 0 {
             return Ok(());
         }
@@ -200,9 +244,9 @@ impl Checker<'_, '_> {
         if !good {
             return Err(violation());
         }
-        for member in &pointer.members {
-            let value = memory.read_word(address.wrapping_add(member.offset.into())).map_err(|_| violation())?;
-            self.param(position, &member.meaning, value, Scope::Structure(address))?;
+        for (offset, meaning) in pointer.members {
+            let value = memory.read_word(address.wrapping_add(offset.into())).map_err(|_| violation())?;
+            self.param(position, meaning, value, Scope::Structure(address), length)?;
         }
         Ok(())
     }
@@ -224,6 +268,9 @@ impl Checker<'_, '_> {
 
     fn handle(&mut self, position: u8, handle: &Handle, value: u32, scope: Scope) -> Result<(), Trap> {
         if value == 0 && handle.nullable {
+            return Ok(());
+        }
+        if handle.kind == HandleKind::File && streams::is_standard(value) && handle.fate == Fate::Used {
             return Ok(());
         }
         if !self.running.objects().owns(handle.kind, value) {
@@ -264,6 +311,8 @@ pub fn settle(call: &Call<'_, '_>, checked: &Checked, result: Result<u64, Trap>)
     // Handles and addresses are words; a native function leaves what it likes in the upper half.
     let word = result as u32;
     match checked.result {
+        // Tasks belong to the instance from before they run; this one may be gone already.
+        ResultMeaning::Handle { kind: HandleKind::Task, .. } => {}
         ResultMeaning::Handle { kind, created: true, .. } if word != 0 => {
             if kernel::heap::is_short() {
                 // What is left is the firmware's own: to the module memory is exhausted.

@@ -8,6 +8,7 @@ mod copies;
 mod cpu;
 mod demand;
 mod esp_err;
+mod esp_event;
 mod esp_log;
 mod esp_system;
 mod esp_timer;
@@ -22,6 +23,7 @@ mod nvs;
 mod queue;
 mod random;
 mod real;
+mod stdin;
 mod stdio;
 mod stdlib;
 mod stream;
@@ -29,6 +31,7 @@ mod string;
 mod task;
 mod task_info;
 mod timer;
+mod uart;
 
 pub use copies::Copies;
 pub use demand::describe as describe_demand;
@@ -36,21 +39,25 @@ pub use stdlib::Seed;
 
 use espb_format::{
     container::{Import, Module, SectionKind},
-    contract::{self, Flags, HandleKind, HostContract},
+    contract::{self, Contradiction, DecodeError, Flags, HandleKind, HostContract},
 };
-use espb_link::event::Refusal;
 use espb_vm::{Host, HostCall, HostFunction, Instance, Trap, TrapKind};
 
 use crate::{
-    instance::{Failure, Running, end, load::Refused, task::ModuleTask},
-    kernel::{self, OutOfMemory},
+    input,
+    instance::{Failure, Running, end, task::ModuleTask},
+    kernel::{self, OutOfMemory, ffi},
     native_call,
 };
 
 include!(concat!(env!("OUT_DIR"), "/contracts.rs"));
 
-/// The functions with `restricted` in their hints line that modules may call all the same.
-const ALLOWED: &[&str] = &[];
+/// The functions with `restricted` in their hints line that every module may call all the same: their names, separated by commas, from
+/// the build's environment.
+const ALLOWED: &str = match option_env!("ESPB_ALLOW") {
+    Some(names) => names,
+    None => "",
+};
 
 /// A host function's code.
 #[derive(Clone, Copy)]
@@ -103,7 +110,7 @@ const fn own(name: &'static str, function: fn(&mut Call<'_, '_>) -> Result<u64, 
     Registration { name, action: Action::Own(function) }
 }
 
-const GROUPS: [&[Registration]; 25] = [
+const GROUPS: &[&[Registration]] = &[
     task::TABLE,
     task_info::TABLE,
     queue::TABLE,
@@ -111,7 +118,9 @@ const GROUPS: [&[Registration]; 25] = [
     event::TABLE,
     stream::TABLE,
     esp_timer::TABLE,
+    esp_event::TABLE,
     gpio::TABLE,
+    uart::TABLE,
     nvs::TABLE,
     nvs::NUMBER_TABLE,
     interrupt::TABLE,
@@ -119,6 +128,7 @@ const GROUPS: [&[Registration]; 25] = [
     esp_log::TABLE,
     esp_system::TABLE,
     stdio::TABLE,
+    stdin::TABLE,
     stdlib::TABLE,
     memory::TABLE,
     string::TABLE,
@@ -283,30 +293,52 @@ const fn plain() -> [Option<(native_call::Function, bool)>; HOST_CONTRACTS.len()
     plain
 }
 
-/// Compares every import with this firmware's contracts.
-pub fn check_imports(module: &Module<'_>) -> Result<(), Refused> {
-    for import in module.imports() {
-        let refuse = |reason: &dyn core::fmt::Display| {
-            Refused::new(Refusal::Import, format_args!("import `{}`: {reason}", import.name))
-        };
-        let Some((contract, _)) = find(import.name).and_then(contract_at) else {
-            return Err(refuse(&"this firmware has no such function"));
-        };
-        let record = |kind, offset| contract::record(module.section(kind), offset).map(|(bytes, _)| bytes);
-        let immeta = record(SectionKind::MarshalMeta, import.marshal).map_err(|error| refuse(&error))?;
-        let cbmeta = record(SectionKind::CallbackMeta, import.callbacks).map_err(|error| refuse(&error))?;
-        contract.check(&import.signature, immeta, cbmeta).map_err(|difference| refuse(&difference))?;
-        if contract.flags.contains(Flags::RESTRICTED) && !ALLOWED.contains(&import.name) {
-            return Err(refuse(&"it affects the whole device, which this firmware does not allow modules"));
+/// Why an import is bound to nothing.
+pub enum Unbound {
+    /// There is no such function.
+    Unknown,
+    /// The module's record of it is none.
+    Record(DecodeError),
+    /// The module means something else by it.
+    Contradiction(Contradiction),
+}
+
+impl core::fmt::Display for Unbound {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("this firmware has no such function"),
+            Self::Record(error) => error.fmt(f),
+            Self::Contradiction(difference) => difference.fmt(f),
         }
     }
-    Ok(())
+}
+
+/// The function of this name, if what the module says of it is what this firmware's contract says.
+pub fn bind_import(module: &Module<'_>, import: &Import<'_>) -> Result<HostFunction, Unbound> {
+    let function = find(import.name).ok_or(Unbound::Unknown)?;
+    let (contract, _) = contract_at(function).ok_or(Unbound::Unknown)?;
+    let record =
+        |kind, offset| contract::record(module.section(kind), offset).map(|(bytes, _)| bytes).map_err(Unbound::Record);
+    let immeta = record(SectionKind::MarshalMeta, import.marshal)?;
+    let cbmeta = record(SectionKind::CallbackMeta, import.callbacks)?;
+    contract.check(&import.signature, immeta, cbmeta).map_err(Unbound::Contradiction)?;
+    Ok(function)
+}
+
+/// The first import that affects the whole device and is neither in `allowed` nor among those that this firmware allows every module.
+pub fn not_allowed<'m>(module: &Module<'m>, instance: &Instance<'_>, allowed: &[&str]) -> Option<&'m str> {
+    let mut restricted = module.imports().enumerate().filter(|(index, _)| {
+        let bound = instance.binding(*index as u16).and_then(contract_at);
+        bound.is_some_and(|(contract, _)| contract.flags.contains(Flags::RESTRICTED))
+    });
+    let is_allowed = |name: &str| ALLOWED.split(',').chain(allowed.iter().copied()).any(|one| one.trim() == name);
+    restricted.find(|(_, import)| !is_allowed(import.name)).map(|(_, import)| import.name)
 }
 
 // SAFETY: `critical` turns interrupts off, so on one core nothing else runs.
 unsafe impl Host for Running {
-    fn bind(&self, _index: u16, import: &Import<'_>) -> Option<HostFunction> {
-        find(import.name)
+    fn bind(&self, module: &Module<'_>, _index: u16, import: &Import<'_>) -> Option<HostFunction> {
+        bind_import(module, import).ok()
     }
 
     fn call(&self, vm: &mut HostCall<'_>) -> Result<u64, Trap> {
@@ -364,12 +396,23 @@ fn delete_object(kind: HandleKind, handle: u32) {
 
 /// Starts what host functions need beside their callers.
 pub fn start() -> Result<(), OutOfMemory> {
-    esp_timer::init()
+    esp_timer::init()?;
+    esp_event::init()?;
+    input::init()?;
+    uart::init()
+}
+
+/// A task of a module is no more: whatever it was in the middle of is another's now.
+pub fn forget_task(task: ffi::TaskHandle) {
+    uart::forget_task(task);
+    input::forget_task(task);
 }
 
 /// Turns off whatever could still ask for callbacks of an instance, and gives its hardware back.
 pub fn release_hardware(running: &'static Running) {
+    uart::release(running);
     gpio::release(running);
+    esp_event::forget(running);
     esp_timer::forget(running.instance().thunks());
     esp_log::forget(running);
 }

@@ -205,7 +205,11 @@ fn open(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
     if result != OK {
         return Ok(result);
     }
-    let handle = Box::into_raw(Box::new(Handle { namespace, writable })) as u32;
+    let Ok(handle) = kernel::heap::try_box(Handle { namespace, writable }) else {
+        close_one();
+        return Ok(NO_MEMORY);
+    };
+    let handle = Box::into_raw(handle) as u32;
     if call.running.objects().add(HandleKind::Nvs, handle).is_err() {
         close(handle);
         return Err(Trap::new(TrapKind::Host, Failure::TooManyObjects as u32));
@@ -217,6 +221,11 @@ fn open(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
 pub fn close(handle: u32) {
     // SAFETY: leaked by `open`, and on no list any more.
     drop(unsafe { Box::from_raw(handle as *mut Handle) });
+    close_one();
+}
+
+/// One handle less is open; without any the storage's index goes.
+fn close_one() {
     let unused = critical_section::with(|cs| {
         let mut state = STATE.borrow_ref_mut(cs);
         state.handles -= 1;
@@ -267,7 +276,11 @@ fn value_of(call: &Call<'_, '_>, address: u32, length: u32) -> Result<Result<Vec
     if kernel::heap::largest_free_block() < WORKING_MEMORY {
         return Ok(Err(NO_MEMORY));
     }
-    let mut bytes = alloc::vec![0; length as usize];
+    let mut bytes = Vec::new();
+    if bytes.try_reserve_exact(length as usize).is_err() {
+        return Ok(Err(NO_MEMORY));
+    }
+    bytes.resize(length as usize, 0);
     call.vm.memory().read(address, &mut bytes)?;
     Ok(Ok(bytes))
 }

@@ -1,4 +1,5 @@
-//! Queues, semaphores, mutexes and queue sets: the kernel's own functions, called as they are.
+//! Queues, semaphores, mutexes and queue sets: the kernel's own functions, called as they are. Those ending in Static make what those
+//! without do: the kernel's structures lie where no module can write.
 
 use core::cell::RefCell;
 
@@ -6,7 +7,7 @@ use critical_section::Mutex;
 use espb_format::contract::HandleKind;
 use espb_vm::{Trap, TrapKind};
 
-use super::{Call, Registration, native, own};
+use super::{Call, Registration, native, own, uart};
 use crate::{
     instance::{Failure, Running},
     kernel::ffi,
@@ -15,11 +16,20 @@ use crate::{
 
 pub const TABLE: &[Registration] = &[
     native!("xQueueGenericCreate", ffi::xQueueGenericCreate),
+    own("xQueueGenericCreateStatic", |call| {
+        call.native(native_function!(ffi::xQueueGenericCreate), &[call.word(0), call.word(1), call.word(4)])
+    }),
+    // What comes behind the arguments of the other is the place that the kernel does not use.
+    native!("xQueueCreateMutexStatic", ffi::xQueueCreateMutex),
+    native!("xQueueCreateCountingSemaphoreStatic", ffi::xQueueCreateCountingSemaphore),
+    native!("xQueueCreateSetStatic", ffi::xQueueCreateSet),
     native!("xQueueCreateMutex", ffi::xQueueCreateMutex),
     native!("xQueueCreateCountingSemaphore", ffi::xQueueCreateCountingSemaphore),
     own("vQueueDelete", |call| {
-        if SETS.is_set_with_members(call.word(0)) {
-            // The kernel would go on telling the set of what its members receive.
+        if SETS.is_set_with_members(call.word(0)) || uart::is_told(call.word(0)) {
+            // The kernel would go on telling the set of what its members receive, the driver the queue. It stays the instance's: the place
+            // that it had is free.
+            let _ = call.running.objects().add(HandleKind::Queue, call.word(0));
             return Err(Trap::new(TrapKind::Host, Failure::InUse as u32));
         }
         SETS.forget(call.word(0));

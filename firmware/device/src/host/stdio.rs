@@ -7,6 +7,7 @@ use super::{
     conversion::Arguments,
     format::{Sink, format},
     go_on, own,
+    stdin::streams,
 };
 use crate::console;
 
@@ -17,12 +18,39 @@ pub const TABLE: &[Registration] = &[
     own("putchar", putchar),
     own("snprintf", |call| bounded(call, |call| Arguments::after(call.vm, 3))),
     own("vsnprintf", |call| bounded(call, |call| list(call, 3))),
+    own("fprintf", |call| {
+        if call.word(0) == streams::INPUT {
+            Ok(END_OF_FILE)
+        } else {
+            print_formatted(call, call.word(1), Arguments::after(call.vm, 2))
+        }
+    }),
+    own("vfprintf", |call| {
+        if call.word(0) == streams::INPUT {
+            Ok(END_OF_FILE)
+        } else {
+            print_formatted(call, call.word(1), list(call, 2))
+        }
+    }),
+    own("fputs", |call| {
+        if call.word(1) == streams::INPUT {
+            return Ok(END_OF_FILE);
+        }
+        console::transaction(|output| copy_string(call.vm, call.word(0), output)).map(|()| DONE)
+    }),
+    own("fputc", put_character),
+    own("putc", put_character),
+    own("fwrite", write_blocks),
+    // Each call sends what it prints.
+    own("fflush", |_| Ok(DONE)),
     own("sprintf", |call| unbounded(call, |call| Arguments::after(call.vm, 2))),
     own("vsprintf", |call| unbounded(call, |call| list(call, 2))),
 ];
 
 /// Result of putchar and puts for an error, and of printf; none of ours fails.
 const DONE: u64 = 0;
+/// `EOF`.
+pub const END_OF_FILE: u64 = -1_i32 as u32 as u64;
 
 fn list<'c, 'a>(call: &'c Call<'_, 'a>, slot: usize) -> Arguments<'c, 'a> {
     Arguments::list(call.vm, slot)
@@ -57,19 +85,38 @@ fn puts(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
 
 /// Sends a string of the module.
 pub fn copy_string(call: &HostCall<'_>, text: u32, output: &mut console::Output) -> Result<(), Trap> {
+    copy_bytes(call, text, call.memory().string_length(text)?, output)
+}
+
+/// Sends bytes of the module.
+pub fn copy_bytes(call: &HostCall<'_>, data: u32, length: u32, output: &mut console::Output) -> Result<(), Trap> {
     let memory = call.memory();
-    let length = memory.string_length(text)?;
     let mut chunk = [0; 32];
     let mut done = 0;
     while done < length {
         go_on(call.instance())?;
         let now = (length - done).min(chunk.len() as u32);
         let part = chunk.get_mut(..now as usize).unwrap_or_default();
-        memory.read(text.wrapping_add(done), part)?;
+        memory.read(data.wrapping_add(done), part)?;
         output.text(part);
         done += now;
     }
     Ok(())
+}
+
+/// `fputc(character, stream)`.
+fn put_character(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
+    if call.word(1) == streams::INPUT { Ok(END_OF_FILE) } else { putchar(call) }
+}
+
+/// `fwrite(data, size, count, stream)`.
+fn write_blocks(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
+    let (data, size, count) = (call.word(0), call.word(1), call.word(2));
+    if call.word(3) == streams::INPUT {
+        return Ok(0);
+    }
+    // The contract has seen that the product is one.
+    console::transaction(|output| copy_bytes(call.vm, data, size.wrapping_mul(count), output)).map(|()| count.into())
 }
 
 fn putchar(call: &mut Call<'_, '_>) -> Result<u64, Trap> {

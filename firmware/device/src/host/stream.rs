@@ -1,10 +1,15 @@
 //! Stream and message buffers: the kernel's own functions, called as they are.
 
-use super::{Registration, native};
-use crate::kernel::ffi;
+use super::{Registration, native, own};
+use crate::{kernel::ffi, native_function};
 
 pub const TABLE: &[Registration] = &[
     native!("xStreamBufferGenericCreate", ffi::xStreamBufferGenericCreate),
+    // The places that the kernel does not use stand before the callbacks: its structures lie where no module can write.
+    own("xStreamBufferGenericCreateStatic", |call| {
+        let words = [0, 1, 2, 5, 6].map(|slot| call.word(slot));
+        call.native(native_function!(ffi::xStreamBufferGenericCreate), &words)
+    }),
     native!("vStreamBufferDelete", ffi::vStreamBufferDelete),
     native!("xStreamBufferSend", ffi::xStreamBufferSend),
     native!("xStreamBufferReceive", ffi::xStreamBufferReceive),

@@ -20,6 +20,9 @@ pub const TABLE: &[Registration] = &[
         let arguments = [0, 1, 2, 3, 4, 6].map(|slot| call.word(slot));
         create_with(call, arguments)
     }),
+    own("xTaskCreateStatic", create_static),
+    own("xTaskCreateStaticPinnedToCore", create_static),
+    own("xTaskCreateStaticAffinitySet", create_static),
     own("vTaskDelete", delete),
     native!("vTaskDelay", ffi::vTaskDelay),
     native!("xTaskDelayUntil", ffi::xTaskDelayUntil),
@@ -66,7 +69,37 @@ fn create(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
 }
 
 fn create_with(call: &Call<'_, '_>, arguments: [u32; 6]) -> Result<u64, Trap> {
-    let [code, name_address, stack, argument, priority, created] = arguments;
+    let [code, name, stack, argument, priority, created] = arguments;
+    let memory = call.vm.memory();
+    let started =
+        |handle: ffi::TaskHandle| if created == 0 { Ok(()) } else { memory.write_word(created, handle as u32) };
+    let made = make(call, code, name, Stacks::Heap(stack), argument, priority, started)?;
+    Ok(if made { ffi::PD_PASS as u64 } else { NO_MEMORY })
+}
+
+/// `xTaskCreateStatic(code, name, stack bytes, argument, priority, stack, task)`. The stack is the task's linear stack; the kernel's own
+/// structures are where no module can write, so that the last argument is left alone.
+fn create_static(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
+    let [code, name, size, argument, priority, address] = core::array::from_fn(|slot| call.word(slot));
+    let mut created = 0;
+    let started = |handle: ffi::TaskHandle| {
+        created = handle as u32;
+        Ok(())
+    };
+    make(call, code, name, Stacks::At { address, size }, argument, priority, started)?;
+    Ok(created.into())
+}
+
+/// Makes a task, whose handle goes to `started` before it runs; says whether there was memory for it.
+fn make(
+    call: &Call<'_, '_>,
+    code: u32,
+    name_address: u32,
+    stacks: Stacks,
+    argument: u32,
+    priority: u32,
+    started: impl FnOnce(ffi::TaskHandle) -> Result<(), Trap>,
+) -> Result<bool, Trap> {
     let callback = call.running.instance().thunks().index(code).ok_or_else(|| call.vm.violation(0, code))?;
     let mut name = [0; instance::TASK_NAME];
     if name_address != 0 {
@@ -74,13 +107,10 @@ fn create_with(call: &Call<'_, '_>, arguments: [u32; 6]) -> Result<u64, Trap> {
         call.vm.memory().read(name_address, name.get_mut(..length as usize).unwrap_or_default())?;
     }
     let name = CStr::from_bytes_until_nul(&name).unwrap_or(c"module");
-    let memory = call.vm.memory();
-    let started =
-        |handle: ffi::TaskHandle| if created == 0 { Ok(()) } else { memory.write_word(created, handle as u32) };
     let work = tasks::Work::Body { callback, argument };
-    match tasks::spawn(call.running, name, Stacks::Heap(stack), work, priority, started) {
-        Ok(()) => Ok(ffi::PD_PASS as u64),
-        Err(trap) if matches!(trap.kind, TrapKind::Host | TrapKind::LinearStackOverflow) => Ok(NO_MEMORY),
+    match tasks::spawn(call.running, name, stacks, work, priority, started) {
+        Ok(()) => Ok(true),
+        Err(trap) if matches!(trap.kind, TrapKind::Host | TrapKind::LinearStackOverflow) => Ok(false),
         Err(trap) => Err(trap),
     }
 }

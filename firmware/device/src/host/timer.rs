@@ -11,6 +11,8 @@ use crate::{
 
 pub const TABLE: &[Registration] = &[
     own("xTimerCreate", create),
+    // The last argument is the place that the kernel does not use: its structures lie where no module can write.
+    own("xTimerCreateStatic", create),
     own("xTimerGenericCommandFromTask", command),
     own("xTimerGenericCommand", command),
     native!("pvTimerGetTimerID", ffi::pvTimerGetTimerID),
@@ -33,7 +35,7 @@ fn create(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
     if call.word(1) == 0 {
         return Err(call.vm.violation(1, 0));
     }
-    call.native(native_function!(ffi::xTimerCreate), call.vm.arguments)
+    call.native(native_function!(ffi::xTimerCreate), call.vm.arguments.get(..5).unwrap_or_default())
 }
 
 /// `tmrCOMMAND_START`, the least command that the macros of timers.h send from tasks.

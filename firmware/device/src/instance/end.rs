@@ -81,6 +81,7 @@ fn delete_task(handle: ffi::TaskHandle) {
     // SAFETY: the handle is of a living task of the module: its state is still listed.
     unsafe { ffi::vTaskDelete(handle) };
     task::forget(handle);
+    host::forget_task(handle);
 }
 
 fn peaks_of(running: &Running) -> Peaks {
@@ -108,14 +109,15 @@ pub fn end(running: &'static Running) {
         }
     });
     while running.objects().take(HandleKind::Task).is_some() {}
-    host::release_hardware(running);
-    deferred::forget(running.instance().thunks());
+    release_hardware(running);
     // A firmware task that is inside a callback leaves it at its next branch or call; one that blocks there is woken.
     while let Some(task) = task::callback_in_progress(running) {
         // SAFETY: it is not the instance's own, so it lives on; waking it early does no harm.
         unsafe { ffi::xTaskAbortDelay(task) };
         kernel::delay(1);
     }
+    // One of them may have been in the middle of a host call that took some again.
+    release_hardware(running);
     host::delete_objects(running);
     settle_timer_task();
     task::forget_callbacks(running);
@@ -123,6 +125,12 @@ pub fn end(running: &'static Running) {
     registry::remove(running);
     // SAFETY: `load` leaked it; no task of the module is left and no callback finds it any more.
     free(unsafe { Box::from_raw(ptr::from_ref(running).cast_mut()) });
+}
+
+/// Takes the instance's hardware from it, and then what its interrupts have asked for: no more comes, and what comes is dropped.
+fn release_hardware(running: &'static Running) {
+    host::release_hardware(running);
+    deferred::forget(running.instance().thunks());
 }
 
 /// Waits until the timer task has carried out every command sent so far.

@@ -1,4 +1,4 @@
-//! From the bytes of a module to an instance: parse, verify, check contracts, take memory and thunks.
+//! From the bytes of a module to an instance: parse, verify, take memory and thunks, bind imports.
 //! Each refusal says why; a refused module leaves nothing behind.
 
 use alloc::boxed::Box;
@@ -6,6 +6,7 @@ use core::{fmt::Write, mem::MaybeUninit, ptr};
 
 use espb_format::{
     container::Module,
+    error::FormatError,
     verifier::{self, Verified},
 };
 use espb_link::{
@@ -48,22 +49,22 @@ impl Refused {
     }
 }
 
-impl From<espb_format::error::FormatError> for Refused {
-    fn from(error: espb_format::error::FormatError) -> Self {
+impl From<FormatError> for Refused {
+    fn from(error: FormatError) -> Self {
         let refused = Self::new(Refusal::Format, format_args!("{error}"));
         Self { code: error.reason as u8, offset: Some(error.offset), ..refused }
     }
 }
 
-/// Makes an instance of a module, which `start` then runs.
-pub fn load(origin: Origin) -> Result<(&'static Running, Loaded), Refused> {
+/// Makes an instance of a module, which `start` then runs. It may call the restricted functions in `allowed`.
+pub fn load(origin: Origin, allowed: &[&str]) -> Result<(&'static Running, Loaded), Refused> {
     let before = counters::instructions();
     let free = kernel::heap::free_bytes();
     if registry::is_full() {
         let reason = format_args!("{MAX_INSTANCES} instances are loaded, as many as there can be; stop one first");
         return Err(Refused::new(Refusal::Request, reason));
     }
-    let running = assemble(origin)?;
+    let running = assemble(origin, allowed)?;
     if !registry::add(running) {
         unreachable!("only the link task adds instances, and there was a place");
     }
@@ -86,9 +87,9 @@ pub enum Origin {
     Upload(u32, Upload),
 }
 
-/// Verifies the module and makes the instance with everything that belongs to it, in this order: a module that is not
-/// accepted takes nothing.
-fn assemble(origin: Origin) -> Result<&'static Running, Refused> {
+/// Verifies the module and makes the instance with everything that belongs to it, in this order: a module that the verifier does
+/// not accept takes nothing.
+fn assemble(origin: Origin, allowed: &[&str]) -> Result<&'static Running, Refused> {
     let (source, bytes, upload) = match origin {
         Origin::Slot(slot, bytes) => (Source::Slot(slot), bytes, None),
         // SAFETY: the upload goes into the instance and is freed with it, after the VM's instance, which uses the bytes.
@@ -103,7 +104,7 @@ fn assemble(origin: Origin) -> Result<&'static Running, Refused> {
             Refused::new(Refusal::Memory, reason)
         })?;
     let running = leak(source, upload)?;
-    complete(running, module, thunks).inspect_err(|_| {
+    complete(running, module, thunks, allowed).inspect_err(|_| {
         // SAFETY: leaked above, and nobody else knows of it.
         super::end::free(unsafe { Box::from_raw(ptr::from_ref(running).cast_mut()) });
     })?;
@@ -111,10 +112,8 @@ fn assemble(origin: Origin) -> Result<&'static Running, Refused> {
 }
 
 /// What the module's bytes alone decide.
-fn accept(bytes: &'static [u8]) -> Result<Verified<'static>, Refused> {
-    let module = verifier::verify(&Module::parse(bytes)?)?;
-    host::check_imports(&module)?;
-    Ok(module)
+fn accept(bytes: &'static [u8]) -> Result<Verified<'static>, FormatError> {
+    verifier::verify(&Module::parse(bytes)?)
 }
 
 /// An instance to be on the heap. Out of line: it is large, and the verifier needs the stack.
@@ -126,7 +125,12 @@ fn leak(source: Source, upload: Option<Upload>) -> Result<&'static Running, Refu
     }
 }
 
-fn complete(running: &'static Running, module: Verified<'static>, thunks: Thunks) -> Result<(), Refused> {
+fn complete(
+    running: &'static Running,
+    module: Verified<'static>,
+    thunks: Thunks,
+    allowed: &[&str],
+) -> Result<(), Refused> {
     // SAFETY: makes a recursive mutex on the kernel's heap.
     running.critical.set(unsafe { ffi::xQueueCreateMutex(ffi::QUEUE_TYPE_RECURSIVE_MUTEX) });
     if running.critical.get().is_null() {
@@ -136,7 +140,14 @@ fn complete(running: &'static Running, module: Verified<'static>, thunks: Thunks
     let block = allocate(&layout)?;
     running.block.set(block);
     // SAFETY: the block was just allocated for this many granules and is freed in `end::free`, after the instance.
-    let instance = Instance::new(module, unsafe { &mut *block }, thunks, running).map_err(refusal)?;
+    let instance = Instance::new(module, unsafe { &mut *block }, thunks, running).map_err(|error| match error {
+        LoadError::Import(index) => unbound(&module, index),
+        other => refusal(other),
+    })?;
+    if let Some(name) = host::not_allowed(&module, &instance, allowed) {
+        let reason = format_args!("import `{name}`: it affects the whole device, and nobody has allowed it");
+        return Err(Refused::new(Refusal::Import, reason));
+    }
     // It was empty.
     let _ = running.instance.set(instance);
     Ok(())
@@ -166,6 +177,16 @@ fn allocate(layout: &Layout) -> Result<*mut [MaybeUninit<Granule>], Refused> {
         return Err(Refused::new(Refusal::Memory, format_args!("the heap has no block of {} bytes", layout.block)));
     }
     Ok(ptr::slice_from_raw_parts_mut(block.cast(), granules))
+}
+
+/// Says once more, in words, what the host functions have against an import.
+#[cold]
+fn unbound(module: &Verified<'static>, index: u16) -> Refused {
+    let reason = module.import(index).and_then(|import| Some((import.name, host::bind_import(module, &import).err()?)));
+    match reason {
+        Some((name, reason)) => Refused::new(Refusal::Import, format_args!("import `{name}`: {reason}")),
+        None => refusal(LoadError::Import(index)),
+    }
 }
 
 fn refusal(error: LoadError) -> Refused {

@@ -17,6 +17,7 @@ use core::{
     ffi::CStr,
     mem::MaybeUninit,
     ptr,
+    sync::atomic::AtomicBool,
 };
 
 use critical_section::Mutex;
@@ -96,6 +97,7 @@ pub struct Running {
     objects: Objects,
     copies: Copies,
     seed: Seed,
+    input_ended: AtomicBool,
     call: Mutex<RefCell<Option<PlannedCall>>>,
     progress: Mutex<Cell<Progress>>,
 }
@@ -167,6 +169,7 @@ impl Running {
             objects: Objects::new(),
             copies: Copies::new(),
             seed: Seed::new(),
+            input_ended: AtomicBool::new(false),
             call: Mutex::new(RefCell::new(None)),
             progress: Mutex::new(Cell::new(Progress::NONE)),
         }
@@ -209,6 +212,11 @@ impl Running {
     /// State of its random numbers.
     pub fn seed(&self) -> &Seed {
         &self.seed
+    }
+
+    /// Whether its reading of the console has met the end.
+    pub fn input_ended(&self) -> &AtomicBool {
+        &self.input_ended
     }
 
     /// The mutex behind the module's critical sections.

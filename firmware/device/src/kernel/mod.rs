@@ -1,12 +1,14 @@
 //! The FreeRTOS kernel: its C interface, and what a chip must add to it (trap vectors, tick, heap, hooks).
 //! No module, no host function and no peripheral besides the tick timer may appear here.
 
+pub mod condition;
 pub mod ffi;
 pub mod heap;
 mod hooks;
 pub mod tick;
 pub mod tls;
 pub mod trap;
+pub mod turn;
 
 use core::{
     ffi::{CStr, c_void},

@@ -39,6 +39,8 @@ pub enum Line {
     Gpio = 4,
     /// SYSTIMER comparator 1: esp_timer's alarm.
     Alarm = 5,
+    /// UART1: bytes received, room to send.
+    Uart = 6,
     /// The permission control: a forbidden access.
     Protection = 16,
 }
@@ -77,6 +79,7 @@ extern "C" fn freertos_risc_v_application_interrupt_handler(cause: u32) {
         line if line == Line::Console as u32 => crate::console::on_interrupt(),
         line if line == Line::Gpio as u32 => crate::drivers::gpio::on_interrupt(),
         line if line == Line::Alarm as u32 => crate::drivers::alarm::on_interrupt(),
+        line if line == Line::Uart as u32 => crate::drivers::uart::on_interrupt(),
         line if line == Line::Protection as u32 => crate::protection::on_violation(),
         line => panic!("interrupt on CPU line {line}, which nobody uses"),
     };
@@ -92,6 +95,8 @@ extern "C" fn freertos_risc_v_application_exception_handler(cause: u32, next: u3
     let address: u32;
     // SAFETY: reads a CSR.
     unsafe { core::arch::asm!("csrr {}, mtval", out(reg) address) };
+    // SAFETY: the port has saved the context of the current task on its stack, and the place in the first word of its block.
+    crate::panic::note_interrupted(unsafe { *ffi::pxCurrentTCB.cast::<u32>() });
     // SAFETY: null asks for the current task, whose name the kernel keeps terminated.
     let name = unsafe { CStr::from_ptr(ffi::pcTaskGetName(core::ptr::null_mut())) };
     panic!("CPU exception {cause} at {:#010x}, value {address:#010x}, in task {:?}", next.wrapping_sub(4), name);

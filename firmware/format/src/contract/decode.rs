@@ -170,7 +170,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn meaning(&mut self, tag: u8, at: u32) -> Result<Param, DecodeError> {
+    fn meaning(&mut self, tag: u8, at: u32) -> Result<Param<Members<'a>>, DecodeError> {
         Ok(match tag {
             tag::IN => Param::Pointer(self.pointer(Direction::In)?),
             tag::OUT => Param::Pointer(self.pointer(Direction::Out)?),
@@ -186,27 +186,24 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn pointer(&mut self, direction: Direction) -> Result<Pointer, DecodeError> {
+    fn pointer(&mut self, direction: Direction) -> Result<Pointer<Members<'a>>, DecodeError> {
         let (extent, bits) = self.extent(NULLABLE | DEFERRED | MEMBERS)?;
-        let mut pointer = Pointer {
-            nullable: bits & NULLABLE != 0,
-            deferred: bits & DEFERRED != 0,
-            ..Pointer::new(direction, extent)
-        };
+        let mut members = Members::NONE;
         if bits & MEMBERS != 0 {
             let at_count = self.offset;
             let count = self.byte()?;
             if count == 0 {
                 return Err(DecodeError { offset: at_count, reason: Reason::Empty });
             }
+            members = Members { reader: self.clone(), count };
             for _ in 0..count {
-                pointer.members.push(self.member()?);
+                self.member()?;
             }
         }
-        Ok(pointer)
+        Ok(Pointer { direction, extent, nullable: bits & NULLABLE != 0, deferred: bits & DEFERRED != 0, members })
     }
 
-    fn member(&mut self) -> Result<Member, DecodeError> {
+    fn member(&mut self) -> Result<(Slot, Param<Members<'a>>), DecodeError> {
         let at = self.offset;
         let head = self.byte()?;
         let offset = self.byte()?;
@@ -223,7 +220,7 @@ impl<'a> Reader<'a> {
                 let at_bits = self.offset;
                 match self.meaning(tag, at)? {
                     // Refused here as well as by the rules, so that depth stays bounded whatever the bytes say.
-                    Param::Pointer(pointer) if !pointer.members.is_empty() => {
+                    Param::Pointer(pointer) if pointer.members.count > 0 => {
                         return Err(DecodeError { offset: at_bits, reason: Reason::Code });
                     }
                     meaning => meaning,
@@ -231,7 +228,7 @@ impl<'a> Reader<'a> {
             }
             _ => self.meaning(tag, at)?,
         };
-        Ok(Member { offset, meaning })
+        Ok((offset, meaning))
     }
 
     fn extent(&mut self, allowed: u8) -> Result<(Extent, u8), DecodeError> {
@@ -308,17 +305,56 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The members of a structure, with their byte offsets, read from a contract's bytes.
+#[derive(Clone, Debug)]
+pub struct Members<'a> {
+    reader: Reader<'a>,
+    count: u8,
+}
+
+impl Members<'_> {
+    const NONE: Self = Self { reader: Reader { rest: &[], offset: 0 }, count: 0 };
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = (Slot, Param<Members<'a>>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.count = self.count.checked_sub(1)?;
+        // They were read before, when the pointer was.
+        self.reader.member().ok()
+    }
+}
+
+impl Param<Members<'_>> {
+    /// The same with its members in memory.
+    fn kept(self) -> Param {
+        match self {
+            Self::Value => Param::Value,
+            Self::UserData => Param::UserData,
+            Self::Callback(callback) => Param::Callback(callback),
+            Self::Handle(handle) => Param::Handle(handle),
+            Self::HandleOut { kind, nullable } => Param::HandleOut { kind, nullable },
+            Self::Format(format) => Param::Format(format),
+            Self::Pointer(Pointer { direction, extent, nullable, deferred, members }) => {
+                let members = members.map(|(offset, meaning)| Member { offset, meaning: meaning.kept() }).collect();
+                Param::Pointer(Pointer { direction, extent, nullable, deferred, members })
+            }
+        }
+    }
+}
+
 /// One thing that `immeta` says about an import.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ImmetaEntry {
+#[derive(Clone, Debug)]
+pub enum ImmetaEntry<'a> {
     /// The meaning of a parameter.
-    Param(Slot, Param),
+    Param(Slot, Param<Members<'a>>),
     /// The meaning of the result: always the last entry.
     Result(ResultMeaning),
 }
 
-/// The entries of one import in `immeta`, by ascending parameter. Allocates for members only, so a host can walk a
-/// contract at every call. Stops behind the first error.
+/// The entries of one import in `immeta`, by ascending parameter. Allocates nothing, so a host can walk a contract at
+/// every call. Stops behind the first error.
 #[derive(Clone, Debug)]
 pub struct ImmetaEntries<'a> {
     reader: Reader<'a>,
@@ -333,7 +369,7 @@ impl<'a> ImmetaEntries<'a> {
         Self { reader: Reader::new(bytes), least: 0, done: false }
     }
 
-    fn entry(&mut self) -> Result<ImmetaEntry, DecodeError> {
+    fn entry(&mut self) -> Result<ImmetaEntry<'a>, DecodeError> {
         let at = self.reader.offset();
         let error = |reason| DecodeError { offset: at, reason };
         if self.reader.rest.first().is_some_and(|head| head >> 4 == tag::RESULT) {
@@ -354,8 +390,53 @@ impl<'a> ImmetaEntries<'a> {
     }
 }
 
-impl Iterator for ImmetaEntries<'_> {
-    type Item = Result<ImmetaEntry, DecodeError>;
+impl<'a> Iterator for ImmetaEntries<'a> {
+    type Item = Result<ImmetaEntry<'a>, DecodeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done || self.reader.is_at_end() {
+            return None;
+        }
+        let entry = self.entry();
+        self.done = entry.is_err();
+        Some(entry)
+    }
+}
+
+/// The entries of one import in `cbmeta`: parameters that are callbacks, ascending. Allocates nothing. Stops behind the
+/// first error.
+#[derive(Clone, Debug)]
+pub struct CbmetaEntries<'a> {
+    reader: Reader<'a>,
+    least: u16,
+    done: bool,
+}
+
+impl<'a> CbmetaEntries<'a> {
+    /// Reads the bytes of one record.
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { reader: Reader::new(bytes), least: 0, done: false }
+    }
+
+    fn entry(&mut self) -> Result<(Slot, Callback), DecodeError> {
+        let at = self.reader.offset();
+        let error = |reason| DecodeError { offset: at, reason };
+        let (bits, slot) = self.reader.head()?;
+        let bits = bits << 4;
+        if bits & !(NULLABLE | CALLBACK_USER) != 0 {
+            return Err(error(Reason::Code));
+        }
+        if u16::from(slot) < self.least {
+            return Err(error(Reason::Order));
+        }
+        self.least = u16::from(slot) + 1;
+        Ok((slot, self.reader.callback(bits)?))
+    }
+}
+
+impl Iterator for CbmetaEntries<'_> {
+    type Item = Result<(Slot, Callback), DecodeError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.done || self.reader.is_at_end() {
@@ -422,7 +503,7 @@ impl Parts {
             let at = entries.reader.offset();
             match entries.next() {
                 None => return Ok(()),
-                Some(Ok(ImmetaEntry::Param(slot, meaning))) => self.set(slot, (Half::Immeta, at), meaning)?,
+                Some(Ok(ImmetaEntry::Param(slot, meaning))) => self.set(slot, (Half::Immeta, at), meaning.kept())?,
                 Some(Ok(ImmetaEntry::Result(meaning))) => (self.contract.result, self.result_at) = (meaning, at),
                 Some(Err(error)) => return Err(error),
             }
@@ -430,22 +511,12 @@ impl Parts {
     }
 
     fn read_cbmeta(&mut self, cbmeta: &[u8]) -> Result<(), DecodeError> {
-        let mut reader = Reader::new(cbmeta);
-        let mut least = 0_u16;
+        let mut entries = CbmetaEntries::new(cbmeta);
         let mut users: Vec<(Slot, u32)> = Vec::new();
-        while !reader.is_at_end() {
-            let at = reader.offset();
-            let error = |reason| DecodeError { offset: at, reason };
-            let (bits, slot) = reader.head()?;
-            let bits = bits << 4;
-            if bits & !(NULLABLE | CALLBACK_USER) != 0 {
-                return Err(error(Reason::Code));
-            }
-            if u16::from(slot) < least {
-                return Err(error(Reason::Order));
-            }
-            least = u16::from(slot) + 1;
-            let callback = reader.callback(bits)?;
+        loop {
+            let at = entries.reader.offset();
+            let Some(entry) = entries.next() else { break };
+            let (slot, callback) = entry?;
             users.extend(callback.user.map(|user| (user, at)));
             self.set(slot, (Half::Cbmeta, at), Param::Callback(callback))?;
         }

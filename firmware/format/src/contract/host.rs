@@ -2,7 +2,7 @@
 //!
 //! Holds no table: `firmware/device` does.
 
-use super::{Contract, Flags};
+use super::Flags;
 use crate::signature::Signature;
 use core::fmt;
 
@@ -14,9 +14,9 @@ pub struct HostContract {
     pub name: &'static str,
     /// The bytes of the signature ([`Signature::encode`]).
     pub signature: [u8; Signature::SIZE],
-    /// Pointers, handles, formats and the result ([`Contract::encode`]).
+    /// Pointers, handles, formats and the result ([`super::Contract::encode`]).
     pub immeta: &'static [u8],
-    /// Callbacks ([`Contract::encode`]).
+    /// Callbacks ([`super::Contract::encode`]).
     pub cbmeta: &'static [u8],
     /// Properties of the function.
     pub flags: Flags,
@@ -48,14 +48,6 @@ impl HostContract {
         } else {
             Ok(())
         }
-    }
-
-    /// The contract in its open form; `None` when the table was not written by [`Contract::encode`].
-    #[must_use]
-    pub fn contract(&self) -> Option<Contract> {
-        let signature = Signature::decode(self.signature)?;
-        let contract = Contract::decode(&signature, self.immeta, self.cbmeta).ok()?;
-        Some(Contract { flags: self.flags, ..contract })
     }
 }
 

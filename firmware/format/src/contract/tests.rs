@@ -294,7 +294,7 @@ fn a_module_that_lies_about_an_import_is_found_out() {
         },
     ];
     let host = find(TABLE, "xTaskCreate").unwrap();
-    assert_eq!(host.contract(), Some(contract.clone()));
+    assert_eq!(Contract::decode(&signature, host.immeta, host.cbmeta), Ok(contract.clone()));
     let honest = contract.encode(&signature).unwrap();
     assert_eq!(host.check(&signature, &honest.immeta, &honest.cbmeta), Ok(()));
     assert_eq!(host.check(&signature, &[], &honest.cbmeta), Err(Contradiction::Marshalling));

@@ -32,7 +32,7 @@ impl TestHost {
 
 // SAFETY: `critical` lets one caller in at a time.
 unsafe impl Host for TestHost {
-    fn bind(&self, _: u16, import: &Import<'_>) -> Option<HostFunction> {
+    fn bind(&self, _: &Module<'_>, _: u16, import: &Import<'_>) -> Option<HostFunction> {
         self.functions.iter().position(|(name, _)| *name == import.name).map(|index| HostFunction(index as u16))
     }
 
