@@ -26,7 +26,7 @@ PACKAGES := build-essential llvm-22-dev libpolly-22-dev libzstd-dev zlib1g-dev l
 # Cargo uses all cores by itself; the order of prerequisites below is meant.
 .NOTPARALLEL:
 .PHONY: help setup toolchain firmware build fixtures man demo test corpus conformance host-functions infer-score fuzz-build fuzz attack attack-link bench \
-	bench-build bench-calls image-info clean FORCE
+	bench-build bench-calls asm-report image-info clean FORCE
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -128,6 +128,9 @@ bench: setup build fixtures corpus ## the figures that the README states (ESPB_B
 
 bench-calls: build ## what calls between module and firmware cost, loading and starting too, in machine instructions
 	cargo bench --quiet --bench calls
+
+asm-report: firmware ## machine instructions of the interpreter for each instruction, and whether they are as documented (ESPB_BLESS=1 writes them down)
+	cargo test --quiet --release --test suite handlers:: -- --nocapture
 
 bench-build: build corpus ## how long espb build takes and how much memory, over programs of growing size
 	cargo bench --quiet --bench translation

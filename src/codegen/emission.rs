@@ -231,7 +231,8 @@ impl Emitter<'_> {
             Some(frame_pointer) => {
                 let opcode = if wide { Opcode::Load64 } else { Opcode::Load32 };
                 let base = i64::from(self.slot(frame_pointer.whole()));
-                if units <= range(Operand::Displacement(4)).1 {
+                let units = i64::from(offset / if wide { 8 } else { 1 });
+                if units <= range(Operand::Displacement(1)).1 {
                     self.op(opcode, &[slot.into(), base, units]);
                 } else {
                     self.op(Opcode::AddImmediateWide, &[slot.into(), base, offset.into()]);

@@ -73,7 +73,9 @@ fn grow(bits: &mut [u32], inst: &Inst) {
                     operand(bits, args[1]).min(operand(bits, args[2]))
                 }
                 Opcode::Or | Opcode::Xor => operand(bits, args[1]).max(operand(bits, args[2])),
-                Opcode::MoveIfNonZero | Opcode::MoveIfZero => operand(bits, args[1]),
+                Opcode::MoveIfNonZero | Opcode::MoveIfZero | Opcode::SelectNonZero | Opcode::SelectZero => {
+                    operand(bits, args[1])
+                }
                 Opcode::ZeroExtend16 => operand(bits, args[1]).min(16),
                 Opcode::ShiftRightUnsignedImmediate => match args[2] {
                     Arg::Imm(by) => operand(bits, args[1]).saturating_sub(by as u32),

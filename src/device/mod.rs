@@ -10,11 +10,12 @@ pub mod emulated;
 pub mod firmware;
 pub mod flashing;
 #[cfg(feature = "emulate")]
+pub mod handlers;
+#[cfg(feature = "emulate")]
 pub mod hosted;
 #[cfg(feature = "emulate")]
 pub mod listener;
 pub mod port;
-#[cfg(feature = "emulate")]
 pub mod profile;
 pub mod session;
 pub mod stream;

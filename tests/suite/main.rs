@@ -10,6 +10,7 @@ mod docs;
 mod emulate;
 mod fixtures;
 mod flash;
+mod handlers;
 mod headers;
 mod hostile;
 mod inference;

@@ -226,6 +226,6 @@ mod tests {
         assert_eq!(Instruction::decode(Opcode::Return as u32 | 0x100, None), Err(Reason::Reserved));
         assert_eq!(Instruction::decode(Opcode::Add as u32 | 0x100, None), Err(Reason::Register));
         assert_eq!(Instruction::decode(Opcode::LoadImmediateWide as u32, Some(0)), Err(Reason::Extension));
-        assert_eq!(Instruction::decode(0xfe, None), Err(Reason::Opcode));
+        assert_eq!(Instruction::decode(EXTENSION.into(), None), Err(Reason::Opcode));
     }
 }

@@ -182,17 +182,18 @@ macro_rules! for_each_opcode {
             "d = a + 4 × b" AddShifted2 0x8d "addsl2" [W32 R32 R32] Next;
             "d = a + 8 × b" AddShifted3 0x8e "addsl3" [W32 R32 R32] Next;
             "d = a + 16 × b" AddShifted4 0x8f "addsl4" [W32 R32 R32] Next;
-            "d = a if b is odd, else 0" SelectOdd 0xde "selodd" [W32 R32 R32] Next;
+            "d = a if b ≠ 0, else 0" SelectNonZero 0xde "selnz" [W32 R32 R32] Next;
+            "d = a if b = 0, else 0" SelectZero 0xdf "selz" [W32 R32 R32] Next;
 
             "d = byte at a + i, sign-extended" Load8Signed 0x90 "ld8s" [W32 R32 Displacement1] Next;
             "d = byte at a + i" Load8 0x91 "ld8" [W32 R32 Displacement1] Next;
-            "d = 16 bits at a + i, sign-extended" Load16Signed 0x92 "ld16s" [W32 R32 Displacement2] Next;
-            "d = 16 bits at a + i" Load16 0x93 "ld16" [W32 R32 Displacement2] Next;
-            "d = 32 bits at a + i" Load32 0x94 "ld32" [W32 R32 Displacement4] Next;
+            "d = 16 bits at a + i, sign-extended" Load16Signed 0x92 "ld16s" [W32 R32 Displacement1] Next;
+            "d = 16 bits at a + i" Load16 0x93 "ld16" [W32 R32 Displacement1] Next;
+            "d = 32 bits at a + i" Load32 0x94 "ld32" [W32 R32 Displacement1] Next;
             "d = 64 bits at a + i" Load64 0x95 "ld64" [W64 R32 Displacement8] Next;
             "byte at b + i = a" Store8 0x96 "st8" [R32 R32 Displacement1] Next;
-            "16 bits at b + i = a" Store16 0x97 "st16" [R32 R32 Displacement2] Next;
-            "32 bits at b + i = a" Store32 0x98 "st32" [R32 R32 Displacement4] Next;
+            "16 bits at b + i = a" Store16 0x97 "st16" [R32 R32 Displacement1] Next;
+            "32 bits at b + i = a" Store32 0x98 "st32" [R32 R32 Displacement1] Next;
             "64 bits at b + i = a" Store64 0x99 "st64" [R64 R32 Displacement8] Next;
             "d = byte at a + b, sign-extended" LoadIndexed8Signed 0x9a "ldx8s" [W32 R32 R32] Next;
             "d = byte at a + b" LoadIndexed8 0x9b "ldx8" [W32 R32 R32] Next;
@@ -278,12 +279,6 @@ macro_rules! for_each_opcode {
 macro_rules! operand {
     (Displacement1) => {
         Operand::Displacement(1)
-    };
-    (Displacement2) => {
-        Operand::Displacement(2)
-    };
-    (Displacement4) => {
-        Operand::Displacement(4)
     };
     (Displacement8) => {
         Operand::Displacement(8)

@@ -20,18 +20,29 @@ macro_rules! for_each_pair {
         $callback! {
             $($prefix)*
             [
-                AddThenBranchLessUnsigned 0xbf Add BranchLessUnsigned 1;
-                MoveThenLoad32 0xd3 Move Load32 2;
-                Load32WideThenMulAdd 0xd4 Load32Wide MulAdd 2;
-                Load32ThenMulAdd 0xd5 Load32 MulAdd 2;
-                XorThenShiftRight 0xd6 Xor ShiftRightUnsignedImmediate 2;
-                Store32ThenBranchNonZero 0xd7 Store32 BranchNonZero 0;
-                RotateLeftThenXor 0xd8 RotateLeftImmediate Xor 3;
-                LoadIndexed8ThenBranchNonZero 0xd9 LoadIndexed8 BranchNonZero 1;
-                AddThenReturn 0xda Add ReturnValue 1;
-                Load32ThenBranchNonZero 0xdb Load32 BranchNonZero 1;
-                Load32ThenBranchEqual 0xdc Load32 BranchEqual 1;
-                MoveThenMove 0xdd Move Move 0;
+                MoveThenLoad32 0xbf Move Load32 2;
+                Store32ThenBranchNonZero 0xd3 Store32 BranchNonZero 0;
+                SelectNonZeroThenXor 0xd4 SelectNonZero Xor 2;
+                Load32ThenBranchNonZero 0xd5 Load32 BranchNonZero 1;
+                Load32ThenBranchEqual 0xd6 Load32 BranchEqual 1;
+                Load16SignedThenMulAdd 0xd7 Load16Signed MulAdd 2;
+                AddImmediateThenLoad8 0xd8 AddImmediate Load8 2;
+                Load16SignedWideThenMulAdd 0xd9 Load16SignedWide MulAdd 2;
+                Load32ThenCompareUnsigned 0xda Load32 CompareUnsigned 3;
+                AddImmediateByteThenSetLessUnsignedImmediate 0xdb AddImmediateByte SetLessUnsignedImmediate 2;
+                AddThenBranchLessUnsigned 0xdc Add BranchLessUnsigned 1;
+                AddImmediateThenLoad8Post 0xdd AddImmediate Load8Post 0;
+                MulImmediateThenAdd 0xec MulImmediate Add 0;
+                Load32WideThenMulAdd 0xed Load32Wide MulAdd 2;
+                Load32ThenMulAdd 0xee Load32 MulAdd 2;
+                ShiftRightUnsignedImmediateThenAndByte 0xef ShiftRightUnsignedImmediate AndByte 0;
+                Load8ThenBranchNotEqual 0xf0 Load8 BranchNotEqual 1;
+                AddImmediateThenAdd 0xf1 AddImmediate Add 0;
+                AddThenReturnValue 0xf2 Add ReturnValue 1;
+                RotateLeftImmediateThenXor 0xfb RotateLeftImmediate Xor 3;
+                MoveThenMove 0xfc Move Move 0;
+                LoadIndexed8ThenBranchNonZero 0xfd LoadIndexed8 BranchNonZero 1;
+                AddImmediateThenCall 0xfe AddImmediate Call 0;
             ]
         }
     };
@@ -86,6 +97,16 @@ impl Code {
             (Some(opcode), _) => Some(Code::Single(opcode)),
             (None, Some(pair)) => Some(Code::Pair(pair)),
             (None, None) => None,
+        }
+    }
+}
+
+impl Code {
+    /// The byte.
+    pub const fn byte(self) -> u8 {
+        match self {
+            Code::Single(opcode) => opcode as u8,
+            Code::Pair(pair) => pair.code,
         }
     }
 }

@@ -103,6 +103,7 @@ pub(crate) fn load<T: Scalar>(context: &Context<'_>, linear: Region, address: u3
         // SAFETY: the first byte lies in linear memory, and the padding behind it is longer than any access.
         return Some(unsafe { T::load(linear.pointer(address)) });
     }
+    core::hint::cold_path();
     let constant = context.constant();
     if constant.contains(address, size_of::<T>() as u32) {
         // SAFETY: all bytes lie in constant data.

@@ -1,12 +1,11 @@
 //! The interpreter: one loop over one `match` of the opcode byte.
 //!
-//! The match has an arm for each opcode of the table and names the undefined bytes instead of having a wildcard: an opcode without an
-//! arm does not compile. What is rare or long lives out of line in [`crate::slow`], so that the loop's state stays in registers.
+//! The match has an arm for each opcode of the table and for each pair, and no wildcard: its arms come from the tables, what they do from
+//! one rule for each operation. A pair's arm is the two operations one behind the other. What is rare or long lives out of line in [`crate::slow`], so that the loop's state stays in registers.
 //! Nothing is checked here that the verifier has checked. Never here: how registers and memory are reached
 //! ([`crate::cursor`], [`crate::access`]).
 
-use espb_format::opcode::Opcode;
-use espb_format::pair::Pair;
+use espb_format::opcode::EXTENSION;
 use espb_format::{for_each_opcode, for_each_pair};
 
 use crate::access;
@@ -33,31 +32,6 @@ mod code {
     super::for_each_opcode!(opcodes);
     super::for_each_pair!(pairs);
 }
-
-/// The bytes that are no code. One by one: ranges would become comparisons in front of the jump table.
-#[rustfmt::skip]
-macro_rules! undefined {
-    () => {
-        0xdf
-            | 0xec | 0xed | 0xee | 0xef
-            | 0xf0 | 0xf1 | 0xf2
-            | 0xfb | 0xfc | 0xfd | 0xfe | 0xff
-    };
-}
-
-// With this and without a wildcard, the loop below handles each opcode of the table, and each pair.
-const _: () = {
-    let mut index = 0;
-    while index < Opcode::ALL.len() {
-        assert!(!matches!(Opcode::ALL[index] as u8, undefined!()), "an opcode is listed as undefined");
-        index += 1;
-    }
-    index = 0;
-    while index < Pair::ALL.len() {
-        assert!(!matches!(Pair::ALL[index].code, undefined!()), "a pair is listed as undefined");
-        index += 1;
-    }
-};
 
 /// Why the loop was left.
 enum Event {
@@ -394,7 +368,8 @@ pub(crate) fn interpret(context: &Context<'_>) -> Result<(), Trap> {
                 ($arm:literal AddShifted1) => { step!(at.words(|a, b| a.wrapping_add(b << 1))) };
                 ($arm:literal AddShifted2) => { step!(at.words(|a, b| a.wrapping_add(b << 2))) };
                 ($arm:literal AddShifted3) => { step!(at.words(|a, b| a.wrapping_add(b << 3))) };
-                ($arm:literal SelectOdd) => { step!(at.words(|a, b| a & (b & 1).wrapping_neg())) };
+                ($arm:literal SelectNonZero) => { step!(at.words(|a, b| a & u32::from(b != 0).wrapping_neg())) };
+                ($arm:literal SelectZero) => { step!(at.words(|a, b| a & u32::from(b != 0).wrapping_sub(1))) };
                 ($arm:literal AddShifted4) => { step!(at.words(|a, b| a.wrapping_add(b << 4))) };
                 ($arm:literal Add64) => { step!(at.pairs(|a, b| a.wrapping_add(b))) };
                 ($arm:literal Sub64) => { step!(at.pairs(|a, b| a.wrapping_sub(b))) };
@@ -434,13 +409,13 @@ pub(crate) fn interpret(context: &Context<'_>) -> Result<(), Trap> {
                 ($arm:literal SetLessEqualF64) => { step!(at.compare_doubles(|a, b| a <= b)) };
                 ($arm:literal Load8Signed) => { load!(u8, at.displaced::<0>(), |v| v as i8 as u32) };
                 ($arm:literal Load8) => { load!(u8, at.displaced::<0>(), u32::from) };
-                ($arm:literal Load16Signed) => { load!(u16, at.displaced::<1>(), |v| v as i16 as u32) };
-                ($arm:literal Load16) => { load!(u16, at.displaced::<1>(), u32::from) };
-                ($arm:literal Load32) => { load!(u32, at.displaced::<2>(), u32::from) };
+                ($arm:literal Load16Signed) => { load!(u16, at.displaced::<0>(), |v| v as i16 as u32) };
+                ($arm:literal Load16) => { load!(u16, at.displaced::<0>(), u32::from) };
+                ($arm:literal Load32) => { load!(u32, at.displaced::<0>(), u32::from) };
                 ($arm:literal Load64) => { load64!(at.displaced::<3>()) };
                 ($arm:literal Store8) => { store!(u8, at.displaced::<0>(), at.read::<1>() as u8) };
-                ($arm:literal Store16) => { store!(u16, at.displaced::<1>(), at.read::<1>() as u16) };
-                ($arm:literal Store32) => { store!(u32, at.displaced::<2>(), at.read::<1>()) };
+                ($arm:literal Store16) => { store!(u16, at.displaced::<0>(), at.read::<1>() as u16) };
+                ($arm:literal Store32) => { store!(u32, at.displaced::<0>(), at.read::<1>()) };
                 ($arm:literal Store64) => { store!(u64, at.displaced::<3>(), at.read64::<1>()) };
                 ($arm:literal LoadIndexed8Signed) => { load!(u8, at.indexed::<0>(), |v| v as i8 as u32) };
                 ($arm:literal LoadIndexed8) => { load!(u8, at.indexed::<0>(), u32::from) };
@@ -584,7 +559,11 @@ pub(crate) fn interpret(context: &Context<'_>) -> Result<(), Trap> {
                             operation!($pair_code $second);
                             end!($pair_code)
                         })+
-                        undefined!() => trap!(IllegalInstruction),
+                        // With an end of its own: else each dispatch would make the trap's value, in case it led there.
+                        EXTENSION => {
+                            end!(0xff);
+                            trap!(IllegalInstruction)
+                        }
                     }
                 };
             }

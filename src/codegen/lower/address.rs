@@ -33,9 +33,15 @@ enum Base {
     Operand(Operand),
 }
 
-/// Whether a displacement field of units of `width` bytes holds the offset.
-fn fits_displacement(offset: i64, width: u32) -> bool {
-    offset >= 0 && offset % i64::from(width) == 0 && offset / i64::from(width) <= 0xff
+/// The unit of the displacement of an access of `width` bytes.
+pub fn displacement_unit(width: u32) -> u32 {
+    if width == 8 { 8 } else { 1 }
+}
+
+/// Whether the displacement field of an access of `width` bytes holds the offset.
+pub fn fits_displacement(offset: i64, width: u32) -> bool {
+    let unit = i64::from(displacement_unit(width));
+    offset >= 0 && offset % unit == 0 && offset / unit <= 0xff
 }
 
 impl Lower<'_, '_> {

@@ -6,15 +6,13 @@
 //! multiples of 8, as the RISC-V calling convention lays them out on the stack. The address of either area is a parameter of its own.
 
 use super::Lower;
-use super::address::Mode;
+use super::address::{Mode, fits_displacement};
 use super::emit::{imm, int, reg};
 use crate::codegen::abi::{self, Area, Kind};
 use crate::codegen::machine::{Const, InstKind, Reg, Source, VReg};
 use crate::codegen::refusal::Lowered;
 use crate::ir::{self, Callee, Linkage, Operand, ParameterAttributes, ValueId};
-use espb_format::instruction::range;
 use espb_format::opcode::Opcode;
-use espb_format::operand as format;
 use espb_format::signature::Signature;
 
 /// How the arguments of a call travel.
@@ -269,8 +267,7 @@ impl Lower<'_, '_> {
     }
 
     fn load_incoming(&mut self, to: Reg, area: Reg, offset: u32, width: u32) {
-        let (_, reach) = range(format::Operand::Displacement(4));
-        let (base, offset) = if i64::from(offset / width) <= reach {
+        let (base, offset) = if fits_displacement(offset.into(), width) {
             (area, offset)
         } else {
             let base = self.temp();

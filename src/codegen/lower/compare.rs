@@ -345,13 +345,18 @@ impl Lower<'_, '_> {
         no: (&Operand, usize),
     ) -> Lowered<()> {
         // A constant goes into the unconditional part, which needs no register for it.
-        // Of two constants 0 does: `fuse` may then need neither.
+        // 0 is part of the instruction.
         let no_is_zero = kind.lanes() == 1 && self.source(no.0, no.1, 0)? == Source::Const(Const::Int(0));
         let yes_is_constant = !matches!(self.source(yes.0, yes.1, 0)?, Source::Lane(_));
         let (first, second, inverted) =
             if yes_is_constant && !no_is_zero { (yes, no, !inverted) } else { (no, yes, inverted) };
         let moved =
             if kind.lanes() == 2 { self.get64_leaf(second.0, second.1)? } else { self.get_leaf(second.0, second.1)? };
+        if kind.lanes() == 1 && self.source(first.0, first.1, 0)? == Source::Const(Const::Int(0)) {
+            let opcode = if inverted { Opcode::SelectZero } else { Opcode::SelectNonZero };
+            self.op(opcode, &[reg(dest.whole()), reg(moved), reg(flag)]);
+            return Ok(());
+        }
         let mut base = Vec::new();
         for lane in 0..kind.lanes() {
             base.push((dest.lane(lane), self.source(first.0, first.1, lane)?));

@@ -3,7 +3,7 @@
 //! Must never hold: address arithmetic (`address`).
 
 use super::Lower;
-use super::address::Mode;
+use super::address::{Mode, displacement_unit};
 use super::emit::{imm, int, reg};
 use crate::codegen::abi::{self, Kind, Leaf};
 use crate::codegen::machine::{Reg, Source, VReg};
@@ -75,7 +75,7 @@ impl Lower<'_, '_> {
                     (4, _) => Load32,
                     _ => Load64,
                 };
-                self.op(opcode, &[reg(to), reg(base), Self::units(offset, width)]);
+                self.op(opcode, &[reg(to), reg(base), Self::units(offset, displacement_unit(width))]);
             }
             Mode::Far { base, offset } => {
                 let opcode = match (width, signed) {
@@ -193,7 +193,7 @@ impl Lower<'_, '_> {
                     4 => Store32,
                     _ => Store64,
                 };
-                self.op(opcode, &[reg(from), reg(base), Self::units(offset, width)]);
+                self.op(opcode, &[reg(from), reg(base), Self::units(offset, displacement_unit(width))]);
             }
             Mode::Far { base, offset } => {
                 let opcode = match width {

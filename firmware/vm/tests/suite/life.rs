@@ -115,7 +115,7 @@ fn memory_from_calloc_is_zero_though_it_was_used_before() {
 
 #[test]
 fn the_peaks_of_both_stacks_are_seen_after_the_task() {
-    let module = ModuleBuilder::new().function("i:", 8, 128, "adsp r4 0\nst32 r0 r4 2\ncall r4 1\nret").function(
+    let module = ModuleBuilder::new().function("i:", 8, 128, "adsp r4 0\nst32 r0 r4 8\ncall r4 1\nret").function(
         ":",
         4,
         0,

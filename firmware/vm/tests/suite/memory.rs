@@ -52,8 +52,8 @@ fn stores_of_each_width_leave_their_neighbours_alone() {
     let value = "ldi.w r0 0x44332211\nldi.w r1 0x88776655\nldi r7 1";
     let all = [
         ("st8 r0 r8 8", 0x11u64),
-        ("st16 r0 r8 4", 0x2211),
-        ("st32 r0 r8 2", 0x4433_2211),
+        ("st16 r0 r8 8", 0x2211),
+        ("st32 r0 r8 8", 0x4433_2211),
         ("st64 r0 r8 1", 0x8877_6655_4433_2211),
         ("addi r8 r8 8\nstx8 r0 r8 r7", 0x1100),
         ("addi r8 r8 8\nstx16 r0 r8 r7", 0x2211_0000),

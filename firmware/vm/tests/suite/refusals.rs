@@ -64,7 +64,6 @@ fn registers_end_with_the_frame() {
 
 #[test]
 fn unknown_opcodes_and_stray_bits_are_no_instructions() {
-    assert_eq!(of(&[0xfe]), Some(Reason::Opcode));
     assert_eq!(of(&[word(Opcode::Move, 0, 0, 1)]), Some(Reason::Reserved));
     assert_eq!(of(&[word(Opcode::ShiftLeftImmediate, 0, 0, 32)]), Some(Reason::Displacement));
     assert_eq!(of(&[word(Opcode::ShiftLeftImmediate64, 0, 0, 64)]), Some(Reason::Displacement));
