@@ -18,6 +18,7 @@ mod isolation;
 mod life;
 mod link;
 mod linking;
+mod load;
 mod man;
 mod messages;
 #[path = "../shared/mutant.rs"]
