@@ -16,16 +16,16 @@ IR_FLAGS ?=
 FIXTURE_IR := $(patsubst fixtures/%,build/fixtures/%.ll,$(basename $(wildcard fixtures/*/*.c fixtures/*/*.cpp)))
 
 # Debian packages: LLVM as a static library for the translator; clang and lld for C; cmake, pkg-config and libclang for Unicorn;
-# ninja for the test of the guide's CMake; venv for the check of the image with esptool.
+# ninja for the test of the guide's CMake; venv for the check of the image with esptool; tmux for the test in a terminal.
 PACKAGES := build-essential llvm-22-dev libpolly-22-dev libzstd-dev zlib1g-dev libxml2-dev \
 	clang-22 lld-22 cmake ninja-build pkg-config libclang-19-dev picolibc-riscv64-unknown-elf gcc-riscv64-unknown-elf \
-	python3-pip python3-venv
+	python3-pip python3-venv tmux
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
 # Cargo uses all cores by itself; the order of prerequisites below is meant.
 .NOTPARALLEL:
-.PHONY: help setup toolchain firmware build fixtures man demo test corpus conformance host-functions infer-score fuzz-build fuzz attack bench \
+.PHONY: help setup toolchain firmware build fixtures man demo test corpus conformance host-functions infer-score fuzz-build fuzz attack attack-link bench \
 	bench-build bench-calls image-info clean FORCE
 
 help: ## what can be made
@@ -93,6 +93,9 @@ fuzz-build: setup firmware ## N damaged inputs for the translator (N=10000): non
 
 attack: setup firmware ## N damaged copies of real modules, each on the real firmware in an emulated chip (N=10000; docs/isolation.md)
 	cargo test --release --test attack -- $(N)
+
+attack-link: setup firmware ## N damaged and hostile frames to the real firmware in an emulated chip (N=10000)
+	cargo test --release --test attack -- --frames $(N)
 
 # libFuzzer under AddressSanitizer with the stable compiler: the flags are those of cargo-fuzz.
 FUZZ_TARGETS := container verifier interpreter frames slots

@@ -105,8 +105,8 @@ fn hear<T>(client: &mut Client<'_>, wanted: impl Fn(&Message) -> Option<T>) -> T
     client.transport().set_deadline(Some(deadline));
     loop {
         match client.receive(&mut |_| {}).expect("the chip goes on") {
-            Heard::Message(Message::Refused(refused)) => panic!("refused: {}", refused.reason),
-            Heard::Message(message) => {
+            Heard::Message(Message::Refused(refused), _) => panic!("refused: {}", refused.reason),
+            Heard::Message(message, _) => {
                 if let Some(found) = wanted(&message) {
                     return found;
                 }

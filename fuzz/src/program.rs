@@ -7,6 +7,7 @@ use espb_format::container::{Function, Limits, NONE, Relocation, RelocationKind,
 use espb_format::instruction::{Instruction, extension_word};
 use espb_format::opcode::{Flow, Opcode};
 use espb_format::operand::Operand;
+use espb_format::pair::{self, Pair};
 use espb_format::signature::{Signature, ValType};
 use espb_format::thread_local::ThreadLocal;
 use espb_format::writer::ModuleWriter;
@@ -235,9 +236,29 @@ impl Maker<'_, '_> {
         self.bytes.int_in_range(DATA..=DATA_END - slots)
     }
 
-    /// The next instruction, with what it needs before and behind it.
+    /// The next instruction, or two that the table of pairs has.
     fn item(&mut self) -> Result<()> {
-        let opcode = Opcode::ALL[self.bytes.int_in_range(0..=Opcode::ALL.len() - 1)?];
+        if !self.bytes.ratio(1, 4)? {
+            let opcode = Opcode::ALL[self.bytes.int_in_range(0..=Opcode::ALL.len() - 1)?];
+            return self.instruction(opcode);
+        }
+        let pair = Pair::ALL[self.bytes.int_in_range(0..=Pair::ALL.len() - 1)?];
+        self.instruction(pair.first)?;
+        let written = self.items.last().map(|item| item.operands[0]);
+        self.instruction(pair.second)?;
+        // The second instruction takes what the first has written. What stands between them only makes them two again.
+        if let (Some(item), Some(register), Some(field)) =
+            (self.items.last_mut(), written, usize::from(pair.field).checked_sub(1))
+            && item.opcode == pair.second
+            && (self.style == Style::Any || use_of(pair.second, field) == Use::Data)
+        {
+            item.operands[field] = register;
+        }
+        Ok(())
+    }
+
+    /// An instruction, with what it needs before and behind it.
+    fn instruction(&mut self, opcode: Opcode) -> Result<()> {
         // A variadic call needs an import of that kind, which there is none of; a return ends the function too soon.
         let unfit = opcode == Opcode::CallImportVariadic
             || opcode.flow() == Flow::Leave && (!LEAVING.contains(&opcode) || self.bytes.ratio(7, 8)?)
@@ -442,5 +463,6 @@ fn emit(body: &Body) -> Vec<u32> {
             words.extend(distances.map(|distance| extension_word(distance as u32 & 0xff_ffff)));
         }
     }
+    pair::join(&mut words);
     words
 }

@@ -8,6 +8,7 @@ use espb_format::container::{Function, Module, SectionKind};
 use espb_format::instruction::{Instruction, is_extension, table_target};
 use espb_format::opcode::{Flow, Opcode};
 use espb_format::operand::Operand;
+use espb_format::pair::Pair;
 use espb_format::signature::Signature;
 use espb_format::verifier::verify;
 
@@ -69,6 +70,10 @@ fn is_sound(module: &Module<'_>, index: u16) -> Option<()> {
                 }
                 behind += value as u32;
             }
+        }
+        if let Some(pair) = Pair::from_byte(module.code_word(at)? as u8) {
+            let second = Some(behind).filter(|place| *place < end).and_then(|place| module.code_word(place))?;
+            pair.holds(module.code_word(at)?, second).then_some(())?;
         }
         last = Some(instruction.opcode.flow());
         at = behind;

@@ -28,7 +28,7 @@ pub struct BuildArgs {
     output: PathBuf,
     #[command(flatten)]
     options: TranslateArgs,
-    /// Write a depfile for make: the module depends on its inputs and hints
+    /// Write a depfile for make: the module depends on its inputs, hints and project file
     #[arg(long, value_name = "FILE")]
     depfile: Option<PathBuf>,
     /// Show what each argument of each host function means, and why
@@ -70,11 +70,14 @@ pub struct TranslateArgs {
     /// Leave out names, lines and the reasons of contracts
     #[arg(long)]
     strip: bool,
+    /// The project file that gave the defaults
+    #[arg(long, value_name = "FILE", hide = true)]
+    project: Option<PathBuf>,
 }
 
 /// A least heap and, behind a colon, perhaps a greatest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Heap {
+pub struct Heap {
     min: ByteSize,
     max: Option<ByteSize>,
 }
@@ -148,8 +151,9 @@ impl TranslateArgs {
         (outcome.map(|done| Built { module: done.module, warnings: done.warnings }), explanations)
     }
 
-    fn hints(&self) -> &[PathBuf] {
-        &self.hints
+    /// The files beside the inputs that the module depends on.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.hints.iter().chain(&self.project)
     }
 }
 
@@ -184,7 +188,7 @@ fn build(args: &BuildArgs, reporter: Reporter) -> Result<Built, Vec<Diagnostic>>
     let built = outcome?;
     files::write(&args.output, &built.module).map_err(|error| vec![error])?;
     if let Some(depfile) = &args.depfile {
-        let rule = depfile_rule(&args.output, args.inputs.iter().chain(args.options.hints()));
+        let rule = depfile_rule(&args.output, args.inputs.iter().chain(args.options.files()));
         files::write(depfile, rule.as_bytes()).map_err(|error| vec![error])?;
     }
     Ok(built)

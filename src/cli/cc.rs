@@ -1,7 +1,7 @@
 //! `espb cc`: C or C++ in, LLVM IR out.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
@@ -19,15 +19,8 @@ pub struct CcArgs {
     /// The LLVM IR to write: text, or bitcode if the name ends in .bc
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// Take the file's options from this compilation database (build/compile_commands.json)
-    #[arg(long, value_name = "JSON")]
-    compile_commands: Option<PathBuf>,
-    /// Take the options of this file instead, for one that is not in the database
-    #[arg(long, value_name = "FILE", requires = "compile_commands")]
-    like: Option<PathBuf>,
-    /// The clang to use; otherwise CC if that is a clang, else the newest fit one on the PATH
-    #[arg(long, value_name = "COMMAND", env = "CLANG")]
-    clang: Option<String>,
+    #[command(flatten)]
+    clang: ClangArgs,
     /// Write a depfile for make, with the headers that were read (-MMD)
     #[arg(long = "MMD")]
     depfile: bool,
@@ -40,9 +33,38 @@ pub struct CcArgs {
     /// Show clang's command line
     #[arg(short, long)]
     verbose: bool,
+}
+
+/// How a C or C++ file is compiled.
+#[derive(Debug, Args)]
+pub struct ClangArgs {
+    /// Take the file's options from this compilation database (build/compile_commands.json)
+    #[arg(long, value_name = "JSON")]
+    compile_commands: Option<PathBuf>,
+    /// Take the options of this file instead, for one that is not in the database
+    #[arg(long, value_name = "FILE", requires = "compile_commands")]
+    like: Option<PathBuf>,
+    /// The clang to use; otherwise CC if that is a clang, else the newest fit one on the PATH
+    #[arg(long, value_name = "COMMAND", env = "CLANG")]
+    clang: Option<String>,
     /// Options for clang, over all others
     #[arg(last = true, value_name = "CLANG OPTIONS")]
     options: Vec<String>,
+}
+
+impl ClangArgs {
+    /// What to compile, and how.
+    pub fn request(&self, source: &Path, output: &Path, depfile: Option<Depfile>, reporter: Reporter) -> Request {
+        Request {
+            source: source.into(),
+            output: output.into(),
+            database: self.compile_commands.clone().map(|file| Database { file, like: self.like.clone() }),
+            clang: self.clang.clone(),
+            depfile,
+            options: self.options.clone(),
+            colour: !reporter.is_json() && report::colour(),
+        }
+    }
 }
 
 /// Runs the command.
@@ -51,25 +73,15 @@ pub fn run(args: &CcArgs, reporter: Reporter) -> Exit {
         reporter.diagnostic(&error);
         return Exit::Input;
     }
-    let request = Request {
-        source: args.source.clone(),
-        output: args.output.clone(),
-        database: args.compile_commands.clone().map(|file| Database { file, like: args.like.clone() }),
-        clang: args.clang.clone(),
-        depfile: args.depfile.then(|| Depfile { file: args.depfile_name.clone(), target: args.depfile_target.clone() }),
-        options: args.options.clone(),
-        colour: !reporter.is_json() && report::colour(),
-    };
+    let depfile =
+        args.depfile.then(|| Depfile { file: args.depfile_name.clone(), target: args.depfile_target.clone() });
+    let request = args.clang.request(&args.source, &args.output, depfile, reporter);
     let Outcome { command, messages, result } = compile::compile(&request);
     let words: Vec<_> = command.iter().map(|word| word.to_string_lossy()).collect();
     if args.verbose && !command.is_empty() {
         reporter.talk(&shlex::Quoter::new().allow_nul(true).join(words.iter().map(AsRef::as_ref)).unwrap_or_default());
     }
-    if reporter.is_json() && !messages.is_empty() {
-        reporter.object(&json!({ "reason": "compiler-output", "text": String::from_utf8_lossy(&messages) }));
-    } else {
-        reporter.relay(&messages);
-    }
+    relay(&messages, reporter);
     match result {
         Ok(()) => {
             if reporter.is_json() {
@@ -83,6 +95,15 @@ pub fn run(args: &CcArgs, reporter: Reporter) -> Exit {
             reporter.diagnostic(&error);
             Exit::Input
         }
+    }
+}
+
+/// Passes on what clang said.
+pub fn relay(messages: &[u8], reporter: Reporter) {
+    if reporter.is_json() && !messages.is_empty() {
+        reporter.object(&json!({ "reason": "compiler-output", "text": String::from_utf8_lossy(messages) }));
+    } else {
+        reporter.relay(messages);
     }
 }
 

@@ -1,6 +1,5 @@
 //! `espb emulate`: an emulated chip that is kept alive for other commands to talk to.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -13,11 +12,12 @@ use super::files;
 use super::image::{FirmwareArgs, ModuleArgs, ModuleFile, refused};
 use super::link::default_socket;
 use super::report::Reporter;
-use crate::device::hosted::{self, Listener};
-use crate::device::transport::DeviceError;
+use crate::chip::Machine;
+use crate::device::hosted;
+use crate::device::listener::Link;
 use crate::diagnostic::Diagnostic;
 
-/// Keep an emulated chip alive, its console on a socket, for push, list, monitor and the others
+/// Keep an emulated chip alive, its console on a socket or a serial port, for push, list, monitor and the others
 #[derive(Debug, Args)]
 pub struct EmulateArgs {
     /// A module in its first slot
@@ -26,10 +26,11 @@ pub struct EmulateArgs {
     /// The chip
     #[arg(long, value_name = "CHIP", default_value = "esp32c3")]
     chip: Chip,
-    /// Unix socket to listen on; without it one for each kind of chip, which `--emulate CHIP` of the other commands means
-    #[arg(long, value_name = "SOCKET")]
-    link: Option<PathBuf>,
-    /// Keep the flash in this file: read if it exists, written at the end
+    /// Where its console is: the path of a Unix socket, `tcp:HOST:PORT`, or `pty` for a serial port of its own; without it a socket
+    /// for each kind of chip, which `--emulate CHIP` of the other commands means
+    #[arg(long, value_name = "LINK")]
+    link: Option<String>,
+    /// Keep the flash in this file: read if it exists, written at each change
     #[arg(long, value_name = "FILE", conflicts_with = "module")]
     flash: Option<PathBuf>,
     #[command(flatten)]
@@ -47,8 +48,7 @@ pub fn run(args: &EmulateArgs, reporter: Reporter) -> Exit {
             return Exit::Input;
         }
     };
-    let socket = args.link.clone().unwrap_or_else(|| default_socket(args.chip));
-    match serve(args, flash, &socket, reporter) {
+    match serve(args, flash, reporter) {
         Ok(()) => Exit::Success,
         Err(error) => {
             reporter.diagnostic(&error);
@@ -70,63 +70,51 @@ fn contents(args: &EmulateArgs) -> Result<Vec<u8>, Diagnostic> {
     Ok(image.merged())
 }
 
-/// Takes the socket away when the chip ends.
-struct Socket<'a>(&'a Path);
-
-impl Drop for Socket<'_> {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(self.0);
+/// Runs the chip; ended by a signal, as a rule.
+fn serve(args: &EmulateArgs, flash: Vec<u8>, reporter: Reporter) -> Result<(), Diagnostic> {
+    let mut link = match &args.link {
+        Some(name) => Link::open(name),
+        None => Link::open(&default_socket(args.chip).display().to_string()),
     }
-}
-
-#[cfg(unix)]
-fn serve(args: &EmulateArgs, flash: Vec<u8>, path: &Path, reporter: Reporter) -> Result<(), Diagnostic> {
-    use std::io;
-    use std::os::unix::net::{UnixListener, UnixStream};
-
-    let cannot = |error: io::Error| {
-        diagnostic(&DeviceError {
-            message: format!("cannot listen at {}: {error}", path.display()),
-            help: "name a socket in a folder that you may write to with --link".into(),
-        })
-    };
-    if UnixStream::connect(path).is_ok() {
-        return Err(cannot(io::ErrorKind::AddrInUse.into()));
-    }
-    // What a chip that was ended by a signal left.
-    let _ = fs::remove_file(path);
-    let listener = UnixListener::bind(path).map_err(cannot)?;
-    let _socket = Socket(path);
-    listener.set_nonblocking(true).map_err(cannot)?;
-    let accept = move || match listener.accept() {
-        Ok((stream, _)) => stream.set_nonblocking(true).map(|()| Some(stream)),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-        Err(error) => Err(error),
-    };
+    .map_err(|error| diagnostic(&error))?;
     if reporter.is_json() {
-        let link = path.display().to_string();
-        reporter.object(&json!({ "reason": "emulating", "chip": args.chip.name(), "link": link }));
+        reporter.object(&json!({ "reason": "emulating", "chip": args.chip.name(), "link": link.name() }));
     } else {
-        reporter.talk(&format!("an emulated {} listens at {}", args.chip, path.display()));
+        reporter.talk(&format!("an emulated {} listens at {}", args.chip, link.name()));
     }
     let mut kept = Ok(());
-    let mut next_save = crate::chip::Machine::TICKS_PER_SECOND;
-    // Ended by a signal, as a rule: so the flash is kept each virtual second.
-    let mut keep = |machine: &crate::chip::Machine| {
-        if let Some(file) = args.flash.as_ref().filter(|_| machine.now() >= next_save) {
-            next_save = machine.now() + crate::chip::Machine::TICKS_PER_SECOND;
-            kept = files::write(file, machine.flash());
+    let mut file = args.flash.as_deref().map(|path| FlashFile { path, written: flash.clone(), looked: 0 });
+    let mut keep = |machine: &Machine| {
+        if let Some(file) = &mut file {
+            kept = file.keep(machine);
         }
         kept.is_ok()
     };
-    hosted::serve(flash, &mut Listener::new(Box::new(accept)), &mut keep).map_err(|error| diagnostic(&error))?;
+    hosted::serve(flash, link.line(), &mut keep).map_err(|error| diagnostic(&error))?;
     kept
 }
 
-#[cfg(not(unix))]
-fn serve(_: &EmulateArgs, _: Vec<u8>, _: &Path, _: Reporter) -> Result<(), Diagnostic> {
-    Err(diagnostic(&DeviceError {
-        message: "this system has no Unix sockets".into(),
-        help: "use `espb run`, or WSL".into(),
-    }))
+/// Virtual time between two looks at the flash.
+const LOOK: u64 = Machine::TICKS_PER_SECOND / 20;
+
+/// A file that holds what the chip's flash holds. Nothing is heard of the end, so it is written at each change.
+struct FlashFile<'a> {
+    path: &'a Path,
+    written: Vec<u8>,
+    looked: u64,
+}
+
+impl FlashFile<'_> {
+    fn keep(&mut self, machine: &Machine) -> Result<(), Diagnostic> {
+        // After a reset time begins anew.
+        if machine.now().abs_diff(self.looked) < LOOK {
+            return Ok(());
+        }
+        self.looked = machine.now();
+        if machine.flash() != self.written {
+            self.written = machine.flash().to_vec();
+            files::write(self.path, &self.written)?;
+        }
+        Ok(())
+    }
 }

@@ -145,7 +145,7 @@ fn flash(args: &FlashArgs, source: Source, reporter: Reporter) -> Result<Exit, D
         let message = match trouble {
             Trouble::Device(error) => return diagnostic(&error),
             Trouble::Refused(refused) => refused.reason,
-            Trouble::Timeout => "the time limit was reached".into(),
+            Trouble::Timeout | Trouble::TimeReached => "the time limit was reached".into(),
         };
         Diagnostic::error("espb::monitor::failed", message, Place::None, "see `espb monitor --help`")
     })

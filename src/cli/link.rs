@@ -81,7 +81,7 @@ pub fn report(reporter: Reporter, trouble: &Trouble) -> Exit {
             reporter.diagnostic(&Diagnostic::error("espb::link::refused", message, Place::None, help));
             Exit::Input
         }
-        Trouble::Timeout => {
+        Trouble::Timeout | Trouble::TimeReached => {
             let help = "give it more with --timeout";
             reporter.diagnostic(&Diagnostic::error(
                 "espb::link::timeout",

@@ -30,14 +30,7 @@ pub fn run(args: &ListArgs, reporter: Reporter) -> Exit {
 /// Prints slots and instances.
 pub fn show(table: &SlotTable, instances: &[Resident], reporter: Reporter) {
     if reporter.is_json() {
-        for (number, slot) in (0..).zip(&table.slots) {
-            let number: u8 = number;
-            reporter.object(&json!({
-                "reason": "slot", "slot": number, "state": slot.state.name(), "newest": slot.newest,
-                "autostart": slot.autostart, "bytes": slot.length, "capacity": slot.capacity, "version": slot.version,
-                "name": slot.name,
-            }));
-        }
+        slot_objects(table).iter().for_each(|object| reporter.object(object));
         instances.iter().for_each(|resident| reporter.object(&instance(resident)));
         return reporter.object(&json!({ "reason": "listed", "floor": table.floor, "signed": table.signed }));
     }
@@ -64,6 +57,18 @@ pub fn show(table: &SlotTable, instances: &[Resident], reporter: Reporter) {
         );
     }
     reporter.bytes(text.as_bytes());
+}
+
+/// An object for each slot.
+pub fn slot_objects(table: &SlotTable) -> Vec<Value> {
+    let slots = table.slots.iter().enumerate().map(|(number, slot)| {
+        json!({
+            "reason": "slot", "slot": number, "state": slot.state.name(), "newest": slot.newest,
+            "autostart": slot.autostart, "bytes": slot.length, "capacity": slot.capacity, "version": slot.version,
+            "name": slot.name,
+        })
+    });
+    slots.collect()
 }
 
 fn instance(resident: &Resident) -> Value {

@@ -11,9 +11,11 @@ mod console;
 mod counters;
 #[cfg(feature = "emulate")]
 mod emulate;
+mod event;
 mod exit;
 mod explain;
 mod files;
+mod find;
 mod flash;
 mod image;
 mod inspect;
@@ -25,6 +27,7 @@ mod monitor;
 #[cfg(feature = "emulate")]
 mod profile;
 mod progress;
+mod project;
 mod push;
 mod remove;
 mod report;
@@ -39,7 +42,7 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use exit::Exit;
 use report::{MessageFormat, Reporter};
@@ -80,13 +83,44 @@ enum Command {
     Man(man::ManArgs),
 }
 
+impl Command {
+    /// Whether the project file has something to say to it.
+    fn takes_defaults(&self) -> bool {
+        match self {
+            Self::Build(_) | Self::Run(_) | Self::Flash(_) | Self::Image(_) | Self::Monitor(_) | Self::Watch(_) => true,
+            #[cfg(feature = "emulate")]
+            Self::Emulate(_) => true,
+            _ => false,
+        }
+    }
+}
+
 /// The `espb` program: parses the command line and runs the command.
 pub fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == crate::ir::STAGE_COMMAND) {
         return crate::ir::run_stage();
     }
-    let cli = match Cli::try_parse_from(cc::depfile_options(std::env::args_os())) {
-        Ok(cli) => cli,
+    let words: Vec<_> = cc::depfile_options(std::env::args_os()).collect();
+    let parsed = Cli::try_parse_from(&words).and_then(|cli| {
+        let reporter = Reporter::new(cli.message_format);
+        if !cli.command.takes_defaults() {
+            return Ok(Ok(cli));
+        }
+        match project::Project::find(&project::here()) {
+            Ok(None) => Ok(Ok(cli)),
+            Ok(Some(project)) => {
+                let mut matches = project.apply(Cli::command()).try_get_matches_from(&words)?;
+                Cli::from_arg_matches_mut(&mut matches).map(Ok)
+            }
+            Err(error) => {
+                reporter.diagnostic(&error);
+                Ok(Err(Exit::Input))
+            }
+        }
+    });
+    let cli = match parsed {
+        Ok(Ok(cli)) => cli,
+        Ok(Err(exit)) => return exit.into(),
         Err(error) => {
             // Help and version come this way too; they are no errors.
             let _ = error.print();

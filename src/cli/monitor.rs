@@ -7,14 +7,18 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Args;
+use espb_format::checksum::crc32;
 use espb_format::container::Module;
 use espb_image::Chip;
-use serde_json::json;
+use espb_slots::Seal;
 
 use super::console::Console;
+use super::event;
 use super::exit::Exit;
+use super::find;
 use super::image::ModuleFile;
 use super::link::{LinkArgs, report};
+use super::project::here;
 use super::report::Reporter;
 use crate::device::client::{Client, Heard, Message};
 use crate::device::crash;
@@ -26,7 +30,7 @@ use crate::diagnostic::{Diagnostic, Place};
 /// Show a device's console: text, events of the link, traps with C lines; what is typed goes to the device
 #[derive(Debug, Args)]
 pub struct MonitorArgs {
-    /// The module that runs, for names and lines in traps
+    /// The module that runs, for names and lines in traps; others are looked for in this folder and those below
     #[arg(value_name = "MODULE")]
     module: Option<PathBuf>,
     #[command(flatten)]
@@ -66,7 +70,7 @@ pub fn watch(
     chip: Chip,
     reporter: Reporter,
 ) -> Result<Exit, Trouble> {
-    let parsed = module.and_then(|module| Module::parse(espb_slots::Seal::split(&module.bytes).0).ok());
+    let parsed = module.and_then(|module| Module::parse(Seal::split(&module.bytes).0).ok());
     let keyboard = keyboard();
     let mut console = Console::new(reporter);
     let mut line = Line::default();
@@ -82,15 +86,15 @@ pub fn watch(
             console.write(text);
             lines.extend(line.push(text));
         });
+        for text in &lines {
+            if let Some(crash) = crash::recognise(text, chip) {
+                reporter.diagnostic(&crash);
+            }
+        }
         for text in lines.iter().map(String::as_str).chain([line.text.as_str()]) {
             if expect.is_some_and(|expect| text.contains(expect)) {
                 console.finish();
                 return Ok(Exit::Success);
-            }
-        }
-        for text in &lines {
-            if let Some(crash) = crash::recognise(text, chip) {
-                reporter.diagnostic(&crash);
             }
         }
         match heard {
@@ -102,41 +106,23 @@ pub fn watch(
                 return Ok(Exit::Timeout);
             }
             Ok(Heard::Timeout) => return Ok(Exit::Success),
-            Ok(Heard::Message(message)) => show(&message, parsed.as_ref(), reporter),
+            Ok(Heard::Message(message, _)) => show(&message, parsed.as_ref(), reporter),
             Err(error) => return Err(error.into()),
         }
     }
 }
 
-fn show(message: &Message, module: Option<&Module<'_>>, reporter: Reporter) {
-    if let (Message::Trapped { trap, .. }, Some(module)) = (message, module) {
+fn show(message: &Message, named: Option<&Module<'_>>, reporter: Reporter) {
+    let Message::Trapped { trap, .. } = message else { return event::show(message, reporter) };
+    let is_it = |module: &&Module<'_>| crc32(module.bytes()) == trap.module_crc32;
+    if let Some(module) = named.filter(is_it) {
         return reporter.diagnostic(&trap::diagnostic(trap, module));
     }
-    if reporter.is_json() {
-        return reporter.object(&json!({ "reason": "event", "event": format!("{message:?}") }));
+    let found = find::module(&here(), trap.module_crc32);
+    match found.as_ref().and_then(|(_, bytes)| Module::parse(Seal::split(bytes).0).ok()) {
+        Some(module) => reporter.diagnostic(&trap::diagnostic(trap, &module)),
+        None => event::show(message, reporter),
     }
-    let text = match message {
-        Message::Hello { free_heap, .. } => format!("the device is up, {free_heap} bytes of heap are free"),
-        Message::Loaded(loaded) => format!("instance {} is loaded", loaded.instance.0),
-        Message::Started(instance) => format!("instance {} runs", instance.0),
-        Message::Stopped(instance) => format!("instance {} was stopped", instance.0),
-        Message::Exited(exited) => format!("instance {} returned {:?}", exited.instance.0, exited.result),
-        Message::Refused(refused) => format!("refused: {}", refused.reason),
-        Message::Trapped { instance, trap, .. } => {
-            format!("instance {} was stopped: {}; name its module to see the C lines", instance.0, trap.reason)
-        }
-        Message::Slots(table) => {
-            let states: Vec<&str> = table.slots.iter().map(|slot| slot.state.name()).collect();
-            format!("slots: {}", states.join(", "))
-        }
-        Message::Stats(_)
-        | Message::Pong(_)
-        | Message::Instances(_)
-        | Message::Received { .. }
-        | Message::Stored { .. }
-        | Message::Speed(_) => return,
-    };
-    reporter.talk(&format!("[{text}]"));
 }
 
 /// What is typed, a line at a time. A thread waits for it, since nothing else could wait for two things at once.

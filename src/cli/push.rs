@@ -30,6 +30,9 @@ pub struct PushArgs {
     arguments: Vec<String>,
     #[command(flatten)]
     link: LinkArgs,
+    /// Function that affects the whole device and that the module may call all the same, e.g. esp_restart (repeatable)
+    #[arg(long, value_name = "NAME", conflicts_with = "stay")]
+    allow: Vec<String>,
     /// Store it in a slot: it replaces the module that runs at boot, once its trial is a success
     #[arg(long)]
     stay: bool,
@@ -67,9 +70,10 @@ fn push(
     dialogue: &mut Dialogue<'_, '_>,
     reporter: Reporter,
 ) -> Result<Exit, Trouble> {
+    let began = SystemTime::now();
     if !args.stay {
-        let instance = into_ram(file, &args.arguments, dialogue, reporter)?;
-        report(file, instance, None, reporter);
+        let instance = into_ram(file, &args.arguments, &args.allow, dialogue, reporter)?;
+        report(file, instance, None, began, reporter);
         return Ok(Exit::Success);
     }
     let (module, seal) = Seal::split(&file.bytes);
@@ -86,21 +90,25 @@ fn push(
             dialogue.stop(resident.instance)?;
         }
     }
-    let instance = dialogue.load(Source::Slot(slot))?;
+    let instance = dialogue.load(Source::Slot(slot), &[])?;
     dialogue.start(instance, &[&file.name])?;
     if !survives(dialogue, instance, args.trial, module, reporter)? {
         reporter.talk("the module was rolled back; the one before runs again");
         return Ok(Exit::Trapped);
     }
-    dialogue.confirm(slot)?;
-    report(file, instance, Some(slot), reporter);
+    if !dialogue.confirm(slot)? {
+        reporter.talk("the device has given the trial up; `espb list` shows what runs");
+        return Ok(Exit::Trapped);
+    }
+    report(file, instance, Some(slot), began, reporter);
     Ok(Exit::Success)
 }
 
-/// Loads a module into RAM and starts it.
+/// Loads a module into RAM, where it may call the restricted functions in `allowed`, and starts it.
 pub fn into_ram(
     file: &ModuleFile,
     arguments: &[String],
+    allowed: &[String],
     dialogue: &mut Dialogue<'_, '_>,
     reporter: Reporter,
 ) -> Result<InstanceId, Trouble> {
@@ -111,7 +119,7 @@ pub fn into_ram(
     let sent = dialogue.upload(token, module, &seal, Goal::Ram, &mut |bytes| bar.at(bytes as u64));
     bar.clear();
     sent?;
-    let instance = dialogue.load(Source::Upload { token })?;
+    let instance = dialogue.load(Source::Upload { token }, allowed)?;
     let arguments: Vec<&str> =
         std::iter::once(file.name.as_str()).chain(arguments.iter().map(String::as_str)).collect();
     dialogue.start(instance, &arguments)?;
@@ -145,12 +153,21 @@ pub fn survives(
     }
 }
 
-fn report(file: &ModuleFile, InstanceId(instance): InstanceId, slot: Option<u8>, reporter: Reporter) {
+/// Tells that a module runs, and how long after `began`.
+pub fn report(
+    file: &ModuleFile,
+    InstanceId(instance): InstanceId,
+    slot: Option<u8>,
+    began: SystemTime,
+    reporter: Reporter,
+) {
+    let milliseconds = SystemTime::now().duration_since(began).unwrap_or_default().as_millis() as u64;
     if reporter.is_json() {
         return reporter.object(&json!({
             "reason": "pushed", "name": file.name, "bytes": file.bytes.len(), "instance": instance, "slot": slot,
+            "milliseconds": milliseconds,
         }));
     }
     let place = slot.map_or("RAM".into(), |slot| format!("slot {slot}"));
-    reporter.talk(&format!("{} runs from {place} as instance {instance}", file.name));
+    reporter.talk(&format!("[{} runs from {place} as instance {instance} after {milliseconds} ms]", file.name));
 }

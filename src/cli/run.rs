@@ -16,6 +16,7 @@ use super::exit::Exit;
 use super::files;
 #[cfg(feature = "emulate")]
 use super::profile;
+use super::push::token;
 use super::report::Reporter;
 use super::size::parse_duration;
 use super::stats;
@@ -236,6 +237,7 @@ fn plan(args: &RunArgs, module: &[u8], others: &[Vec<u8>], input: Vec<u8>) -> Pl
         companions: companions
             .map(|(file, module)| Companion { module: module.clone(), name: name_of(file) })
             .collect(),
+        token: args.port.as_ref().map_or(1, |_| token()),
         until: args.until,
         stats: args.stats,
     }

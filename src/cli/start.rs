@@ -21,6 +21,9 @@ pub struct StartArgs {
     slot: Option<u8>,
     #[command(flatten)]
     link: LinkArgs,
+    /// Function that affects the whole device and that the module may call all the same, e.g. esp_restart (repeatable)
+    #[arg(long, value_name = "NAME")]
+    allow: Vec<String>,
     /// How long a module that never ran before must run without a trap to be kept
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "2s")]
     trial: Duration,
@@ -34,7 +37,7 @@ pub fn run(args: &StartArgs, reporter: Reporter) -> Exit {
         let slot = args.slot.or(newest);
         let is_new =
             slot.and_then(|slot| slots.get(usize::from(slot))).is_some_and(|slot| slot.state == SlotState::New);
-        let instance = dialogue.load(slot.map_or(Source::Newest, Source::Slot))?;
+        let instance = dialogue.load(slot.map_or(Source::Newest, Source::Slot), &args.allow)?;
         dialogue.start(instance, &[])?;
         if is_new {
             // Without the module's file a trap has no names; `espb monitor MODULE` shows them.
@@ -42,7 +45,12 @@ pub fn run(args: &StartArgs, reporter: Reporter) -> Exit {
                 reporter.talk("the module trapped on its trial and was rolled back");
                 return Ok(Exit::Trapped);
             }
-            slot.map(|slot| dialogue.confirm(slot)).transpose()?;
+            if let Some(slot) = slot
+                && !dialogue.confirm(slot)?
+            {
+                reporter.talk("the device has given the trial up; `espb list` shows what runs");
+                return Ok(Exit::Trapped);
+            }
         }
         if reporter.is_json() {
             reporter.object(&json!({ "reason": "started", "instance": instance.0, "slot": slot }));

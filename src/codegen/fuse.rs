@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::machine::{Access, Arg, Block, Function, Inst, InstKind, Reg, Source, Terminator, VReg};
+use super::machine::{Access, Arg, Block, Const, Function, Inst, InstKind, Reg, Source, Terminator, VReg};
 use crate::ir::DebugLocation;
 use espb_format::opcode::Opcode;
 
@@ -144,6 +144,7 @@ impl Fuser<'_> {
             (Opcode::Add, [Arg::Reg(to), Arg::Reg(a), Arg::Reg(b)]) => {
                 self.add(*to, *a, *b, &inst) || self.add(*to, *b, *a, &inst)
             }
+            (Opcode::MoveIfNonZero, [Arg::Reg(to), Arg::Reg(a), Arg::Reg(flag)]) => self.select(*to, *a, *flag, &inst),
             (Opcode::AndByte, [Arg::Reg(to), Arg::Reg(a), Arg::Imm(mask)]) => self.mask(*to, *a, *mask, &inst),
             (Opcode::AddImmediate, [Arg::Reg(to), Arg::Reg(base), Arg::Imm(step)]) => {
                 self.step(*to, *base, *step, &inst)
@@ -181,6 +182,26 @@ impl Fuser<'_> {
             }
             _ => return false,
         }
+        true
+    }
+
+    /// A choice between a register and 0 by the lowest bit of another.
+    fn select(&mut self, to: Reg, a: Reg, flag: Reg, inst: &Inst) -> bool {
+        let Some((tested, Opcode::AndByte, [_, bits, Arg::Imm(1)])) = self.only_for_this(flag) else { return false };
+        let Some(zero) =
+            (0..self.out.len()).rev().find(|at| touches(&self.out[*at], to.vreg, &[Access::Use, Access::Def]))
+        else {
+            return false;
+        };
+        if self.out[zero].kind != InstKind::Copy(vec![(to, Source::Const(Const::Int(0)))])
+            || a.vreg == to.vreg
+            || !self.is_untouched(zero + 1, to.vreg, &[Access::Use, Access::Def])
+        {
+            return false;
+        }
+        self.out[tested].kind = nothing();
+        self.out[zero].kind = nothing();
+        self.out.push(op(Opcode::SelectOdd, [Arg::Reg(to), Arg::Reg(a), bits], inst.location));
         true
     }
 

@@ -1,4 +1,4 @@
-//! Order of blocks and form of branches: fall-through, inversion, short and wide.
+//! Order of blocks and form of branches: fall-through, inversion, near and far.
 //!
 //! Must never hold: virtual registers or module tables.
 
@@ -8,6 +8,7 @@ use super::refusal::{Lowered, Refusal};
 use crate::ir::DebugLocation;
 use espb_format::instruction::{Instruction, OutOfRange, extension_word, range};
 use espb_format::opcode::Opcode;
+use espb_format::pair;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A piece of code with physical registers.
@@ -118,40 +119,12 @@ pub fn inverted(opcode: Opcode) -> Opcode {
     }
 }
 
-/// The form of a branch that reaches everywhere.
-fn wide(opcode: Opcode) -> Opcode {
-    use Opcode::*;
-    match opcode {
-        BranchEqual => BranchEqualWide,
-        BranchNotEqual => BranchNotEqualWide,
-        BranchLessSigned => BranchLessSignedWide,
-        BranchGreaterEqualSigned => BranchGreaterEqualSignedWide,
-        BranchLessUnsigned => BranchLessUnsignedWide,
-        BranchGreaterEqualUnsigned => BranchGreaterEqualUnsignedWide,
-        BranchEqualImmediate => BranchEqualImmediateWide,
-        BranchNotEqualImmediate => BranchNotEqualImmediateWide,
-        BranchLessSignedImmediate => BranchLessSignedImmediateWide,
-        BranchGreaterEqualSignedImmediate => BranchGreaterEqualSignedImmediateWide,
-        BranchLessUnsignedImmediate => BranchLessUnsignedImmediateWide,
-        BranchGreaterEqualUnsignedImmediate => BranchGreaterEqualUnsignedImmediateWide,
-        AddBranchNonZero => AddBranchNonZeroWide,
-        AddBranchZero => AddBranchZeroWide,
-        IncrementBranchNotEqual => IncrementBranchNotEqualWide,
-        IncrementBranchEqual => IncrementBranchEqualWide,
-        other => other,
-    }
-}
-
-fn size(item: &Item, is_wide: bool) -> u32 {
+fn size(item: &Item, is_far: bool) -> u32 {
     match item {
         Item::Plain(instruction) => instruction.words(),
-        Item::Branch { opcode, .. } => {
-            if is_wide {
-                wide(*opcode).words()
-            } else {
-                1
-            }
-        }
+        // The opposite branch over a jump.
+        Item::Branch { .. } if is_far => 2,
+        Item::Branch { .. } => 1,
         Item::Jump(_) => 1,
         Item::Switch { table, .. } => 1 + table.len() as u32,
     }
@@ -160,7 +133,7 @@ fn size(item: &Item, is_wide: bool) -> u32 {
 /// Encodes blocks in their order. `blocks` pairs each block with its items; `count` is one more than the largest block number.
 pub fn assemble(blocks: &[(Block, Vec<Located>)], count: usize) -> Lowered<Code> {
     let items: Vec<&Located> = blocks.iter().flat_map(|(_, items)| items).collect();
-    let mut is_wide = vec![false; items.len()];
+    let mut is_far = vec![false; items.len()];
     let mut starts = vec![0i64; count];
     let mut places = vec![0i64; items.len()];
     loop {
@@ -169,7 +142,7 @@ pub fn assemble(blocks: &[(Block, Vec<Located>)], count: usize) -> Lowered<Code>
             starts[block.index()] = at;
             for (item, _) in own {
                 places[index] = at;
-                at += i64::from(size(item, is_wide[index]));
+                at += i64::from(size(item, is_far[index]));
                 index += 1;
             }
         }
@@ -177,13 +150,13 @@ pub fn assemble(blocks: &[(Block, Vec<Located>)], count: usize) -> Lowered<Code>
         let mut grown = false;
         for (index, (item, _)) in items.iter().enumerate() {
             if let Item::Branch { opcode, to, .. } = item
-                && !is_wide[index]
+                && !is_far[index]
                 && let Some(target) = opcode.operands().last()
             {
                 let (low, high) = range(*target);
                 let distance = starts[to.index()] - places[index];
                 if distance < low || distance > high {
-                    is_wide[index] = true;
+                    is_far[index] = true;
                     grown = true;
                 }
             }
@@ -204,11 +177,14 @@ pub fn assemble(blocks: &[(Block, Vec<Located>)], count: usize) -> Lowered<Code>
             Item::Plain(instruction) => push(&mut code.words, *instruction)?,
             Item::Branch { opcode, operands, to } => {
                 let mut operands = operands.clone();
-                operands.push(distance(to));
-                push(
-                    &mut code.words,
-                    Instruction::new(if is_wide[index] { wide(*opcode) } else { *opcode }, &operands),
-                )?;
+                if is_far[index] {
+                    operands.push(2);
+                    push(&mut code.words, Instruction::new(inverted(*opcode), &operands))?;
+                    push(&mut code.words, Instruction::new(Opcode::Jump, &[distance(to) - 1]))?;
+                } else {
+                    operands.push(distance(to));
+                    push(&mut code.words, Instruction::new(*opcode, &operands))?;
+                }
             }
             Item::Jump(to) => push(&mut code.words, Instruction::new(Opcode::Jump, &[distance(to)]))?,
             Item::Switch { index, table } => {
@@ -217,6 +193,7 @@ pub fn assemble(blocks: &[(Block, Vec<Located>)], count: usize) -> Lowered<Code>
             }
         }
     }
+    pair::join(&mut code.words);
     Ok(code)
 }
 

@@ -16,6 +16,7 @@ mod lower;
 mod machine;
 mod module;
 mod moves;
+mod narrow;
 mod refusal;
 mod spill;
 mod statics;
@@ -173,6 +174,7 @@ fn stub(unit: &mut Unit<'_>, host: &Function, regions: Regions) -> Lowered<Body>
 /// Allocation and emission.
 fn finish(mut function: machine::Function, name: String, signature: u16, regions: Regions) -> Lowered<Body> {
     let order = layout::order(&function);
+    narrow::narrow(&mut function, &order);
     fuse::fuse(&mut function, &order);
     hoist::hoist(&mut function, &order);
     let mut fixed = vec![false; function.widths.len()];

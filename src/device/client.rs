@@ -1,11 +1,10 @@
 //! The host's end of the link: requests out, events in, console text between them. Knows what a message is, not what to do about it.
 
-use std::collections::VecDeque;
-
 use espb_link::event::{Event, Exited, Hello, Loaded, Refusal, Resident, SlotInfo, Stats};
 use espb_link::frame::{self, MAX_FRAME};
 use espb_link::request::Request;
 use espb_link::splitter::{Piece, Splitter};
+use espb_link::tag::Tag;
 use espb_link::{InstanceId, PROTOCOL};
 
 use super::transport::{Counters, DeviceError, Received, Transport};
@@ -14,14 +13,16 @@ use super::transport::{Counters, DeviceError, Received, Transport};
 pub struct Client<'t> {
     transport: &'t mut dyn Transport,
     splitter: Splitter,
-    heard: VecDeque<Heard>,
+    /// What has arrived and was not looked at yet.
+    arrived: std::vec::IntoIter<u8>,
+    tag: Tag,
 }
 
 /// What came of waiting for an event.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Heard {
-    /// An event.
-    Message(Message),
+    /// An event, and the tag of the request that it answers.
+    Message(Message, Tag),
     /// The device's clock reached the deadline of the transport.
     Deadline,
     /// The wall clock reached its limit.
@@ -128,6 +129,8 @@ pub struct Trap {
     pub task: String,
     /// Function and code word, innermost first.
     pub backtrace: Vec<(u16, u32)>,
+    /// CRC-32 of the module.
+    pub module_crc32: u32,
 }
 
 /// Why the device did not do what it was asked for.
@@ -144,7 +147,7 @@ pub struct RefusedRequest {
 impl<'t> Client<'t> {
     /// A conversation over this transport.
     pub fn new(transport: &'t mut dyn Transport) -> Self {
-        Self { transport, splitter: Splitter::new(), heard: VecDeque::new() }
+        Self { transport, splitter: Splitter::new(), arrived: Vec::new().into_iter(), tag: Tag::UNASKED }
     }
 
     /// The transport, for its clock and counters.
@@ -157,54 +160,66 @@ impl<'t> Client<'t> {
         self.transport.counters()
     }
 
-    /// Sends a request.
-    pub fn send(&mut self, request: &Request<'_>) -> Result<(), DeviceError> {
+    /// The tag for another request.
+    pub fn next_tag(&mut self) -> Tag {
+        self.tag = self.tag.next();
+        self.tag
+    }
+
+    /// Sends a request for the first time; gives the tag that its answer will have.
+    pub fn send(&mut self, request: &Request<'_>) -> Result<Tag, DeviceError> {
+        let tag = self.next_tag();
+        self.send_as(request, tag)?;
+        Ok(tag)
+    }
+
+    /// Sends a request under this tag, one that is sent again under that of the first time.
+    pub fn send_as(&mut self, request: &Request<'_>, tag: Tag) -> Result<(), DeviceError> {
         let mut buffer = [0; MAX_FRAME];
-        let framed = frame::encode(request, &mut buffer).map_err(|error| DeviceError {
+        let framed = frame::encode(request, tag, &mut buffer).map_err(|error| DeviceError {
             message: error.to_string(),
             help: "shorten the name and the arguments of the call".into(),
         })?;
         self.transport.send(framed)
     }
 
-    /// Waits for the next event. Console text goes to `console` as it comes.
+    /// Waits for the next event. Console text goes to `console` as it comes. What is no event, such as an echo, is left out.
     pub fn receive(&mut self, console: &mut dyn FnMut(&[u8])) -> Result<Heard, DeviceError> {
         loop {
-            if let Some(heard) = self.heard.pop_front() {
-                return Ok(heard);
-            }
-            let bytes = match self.transport.receive()? {
-                Received::Bytes(bytes) => bytes,
-                Received::Deadline => return Ok(Heard::Deadline),
-                Received::Timeout => return Ok(Heard::Timeout),
-            };
-            for byte in bytes {
+            for byte in self.arrived.by_ref() {
                 match self.splitter.push(byte) {
                     Piece::Nothing => {}
                     Piece::Text(text) => console(text),
-                    Piece::Message(message) => {
-                        let event = frame::decode(message).map_err(|error| DeviceError {
-                            message: error.to_string(),
-                            help: "the firmware speaks another protocol version: flash the one of this espb".into(),
-                        })?;
-                        self.heard.push_back(Heard::Message(owned(event)?));
-                    }
+                    Piece::Message(message) => match frame::decode(message) {
+                        Ok((event, tag)) => return Ok(Heard::Message(owned(event)?, tag)),
+                        Err(_) => same_protocol(frame::protocol_of(message).unwrap_or(PROTOCOL))?,
+                    },
                 }
+            }
+            match self.transport.receive()? {
+                Received::Bytes(bytes) => self.arrived = bytes.into_iter(),
+                Received::Deadline => return Ok(Heard::Deadline),
+                Received::Timeout => return Ok(Heard::Timeout),
             }
         }
     }
 }
 
+fn same_protocol(protocol: u16) -> Result<(), DeviceError> {
+    if protocol == PROTOCOL {
+        return Ok(());
+    }
+    Err(DeviceError {
+        message: format!("the firmware speaks link protocol {protocol}, this espb speaks {PROTOCOL}"),
+        help: "flash the firmware of this espb".into(),
+    })
+}
+
 fn owned(event: Event<'_>) -> Result<Message, DeviceError> {
     Ok(match event {
-        Event::Hello(Hello { protocol, .. }) if protocol != PROTOCOL => {
-            return Err(DeviceError {
-                message: format!("the firmware speaks link protocol {protocol}, this espb speaks {PROTOCOL}"),
-                help: "flash the firmware of this espb".into(),
-            });
-        }
-        Event::Hello(hello) => {
-            Message::Hello { boot_instructions: hello.boot_instructions, free_heap: hello.free_heap }
+        Event::Hello(Hello { protocol, boot_instructions, free_heap, .. }) => {
+            same_protocol(protocol)?;
+            Message::Hello { boot_instructions, free_heap }
         }
         Event::Loaded(loaded) => Message::Loaded(loaded),
         Event::Refused(refused) => Message::Refused(RefusedRequest {
@@ -222,6 +237,7 @@ fn owned(event: Event<'_>) -> Result<Message, DeviceError> {
                 reason: trapped.reason.into(),
                 value: trapped.value,
                 task: trapped.task.into(),
+                module_crc32: trapped.module_crc32,
                 backtrace: trapped.backtrace.iter().map(|frame| (frame.function, frame.word)).collect(),
             },
         },

@@ -1,24 +1,23 @@
 //! Requests that are asked again until they are answered, and modules sent in pieces: what holds over a line that loses,
 //! repeats and damages. Every request here does the same when it comes twice.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use espb_format::checksum::crc32;
 use espb_link::event::{Loaded, Refusal, Stats};
-use espb_link::request::{Argument, Call, Destination, MAX_CHUNK, Request, Start, Upload};
+use espb_link::request::{Argument, Call, Destination, MAX_ALLOWED, MAX_CHUNK, Request, Start, Upload};
+use espb_link::tag::Tag;
 use espb_link::{InstanceId, PROTOCOL, Source};
-use espb_slots::Seal;
+use espb_slots::{Seal, SlotState};
 
 use super::client::{Client, Heard, Message, RefusedRequest, SlotTable};
-use super::transport::{DeviceError, Transport};
+use super::transport::{Counters, DeviceError, Transport};
 
 /// How long, on the device's clock, an answer may take before the request is sent again.
 const ANSWER: Duration = Duration::from_millis(500);
 /// How often a request is sent before the device counts as silent. Erasing a slot takes seconds.
 const TRIES: u32 = 30;
-
-/// How often a request must be refused as such to count: the refusal may be a late one, of something before.
-const REFUSALS: u32 = 3;
 
 /// Why a request was not carried out.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +28,8 @@ pub enum Trouble {
     Refused(RefusedRequest),
     /// The wall clock's limit came.
     Timeout,
+    /// The device's clock reached the end that was set with [`Dialogue::end_at`].
+    TimeReached,
 }
 
 impl From<DeviceError> for Trouble {
@@ -58,17 +59,55 @@ pub struct Dialogue<'t, 'c> {
     client: Client<'t>,
     console: &'c mut dyn FnMut(&[u8]),
     /// Events that nobody asked for, in order.
-    news: Vec<Message>,
+    news: VecDeque<Message>,
+    /// How long an answer may take; `None` where the line loses nothing.
+    patience: Option<Duration>,
+    end: Option<Duration>,
+    /// Of the last start: it can be refused after it began.
+    started: Tag,
+    boot_instructions: u64,
 }
 
 impl<'t, 'c> Dialogue<'t, 'c> {
     /// Greets the device and makes sure that it speaks the same protocol. Console text goes to `console` as it comes.
     pub fn begin(transport: &'t mut dyn Transport, console: &'c mut dyn FnMut(&[u8])) -> Result<Self, Trouble> {
-        let mut dialogue = Self { client: Client::new(transport), console, news: Vec::new() };
-        dialogue.ask(&Request::Hello { protocol: PROTOCOL }, |message| {
-            matches!(message, Message::Hello { .. }).then_some(())
+        let mut dialogue = Self::new(transport, console, Some(ANSWER));
+        let request = Request::Hello { protocol: PROTOCOL };
+        // That of a device which boots at this moment will do.
+        dialogue.boot_instructions = dialogue.ask_or_hear(&request, |message, _| match message {
+            Message::Hello { boot_instructions, .. } => Some(*boot_instructions),
+            _ => None,
         })?;
         Ok(dialogue)
+    }
+
+    /// Waits for the Hello of a device that boots, over a line that loses nothing: no request is sent twice.
+    pub fn at_boot(
+        transport: &'t mut dyn Transport,
+        console: &'c mut dyn FnMut(&[u8]),
+        end: Option<Duration>,
+    ) -> Result<Self, Trouble> {
+        let mut dialogue = Self::new(transport, console, None);
+        dialogue.end = end;
+        loop {
+            if let Some(Message::Hello { boot_instructions, .. }) = dialogue.next(None)? {
+                dialogue.boot_instructions = boot_instructions;
+                return Ok(dialogue);
+            }
+        }
+    }
+
+    fn new(transport: &'t mut dyn Transport, console: &'c mut dyn FnMut(&[u8]), patience: Option<Duration>) -> Self {
+        let client = Client::new(transport);
+        Self {
+            client,
+            console,
+            news: VecDeque::new(),
+            patience,
+            end: None,
+            started: Tag::UNASKED,
+            boot_instructions: 0,
+        }
     }
 
     /// The transport, for its clock.
@@ -76,54 +115,84 @@ impl<'t, 'c> Dialogue<'t, 'c> {
         self.client.transport()
     }
 
-    /// The events that came unasked so far.
-    pub fn take_news(&mut self) -> Vec<Message> {
-        std::mem::take(&mut self.news)
+    /// Machine instructions from the device's reset to its first task.
+    pub fn boot_instructions(&self) -> u64 {
+        self.boot_instructions
     }
 
-    /// The next event, until the device's clock has advanced by `limit`; `None` if none came.
+    /// Exact counts as of the last event, where the device is emulated.
+    pub fn counters(&self) -> Option<Counters> {
+        self.client.counters()
+    }
+
+    /// Gives up when the device's clock comes to `end`; `None` never.
+    pub fn end_at(&mut self, end: Option<Duration>) {
+        self.end = end;
+    }
+
+    /// The events that came unasked so far.
+    pub fn take_news(&mut self) -> Vec<Message> {
+        self.news.drain(..).collect()
+    }
+
+    /// The next event that nobody asked for, until the device's clock has advanced by `limit`; `None` if none came.
     pub fn next(&mut self, limit: Option<Duration>) -> Result<Option<Message>, Trouble> {
-        if !self.news.is_empty() {
-            return Ok(Some(self.news.remove(0)));
-        }
         let deadline = limit.map(|limit| self.transport().now() + limit);
-        self.transport().set_deadline(deadline);
+        while self.news.is_empty() {
+            match self.receive(deadline)? {
+                Some((message, tag)) => self.note(message, tag),
+                None => return Ok(None),
+            }
+        }
+        Ok(self.news.pop_front())
+    }
+
+    /// The next event and its tag; `None` at the deadline.
+    fn receive(&mut self, deadline: Option<Duration>) -> Result<Option<(Message, Tag)>, Trouble> {
+        let first = deadline.into_iter().chain(self.end).min();
+        self.transport().set_deadline(first);
         match self.client.receive(self.console)? {
-            Heard::Message(message) => Ok(Some(message)),
+            Heard::Message(message, tag) => Ok(Some((message, tag))),
+            Heard::Deadline if self.end.is_some() && first == self.end => Err(Trouble::TimeReached),
             Heard::Deadline => Ok(None),
             Heard::Timeout => Err(Trouble::Timeout),
         }
     }
 
+    /// Keeps what nobody asked for. The rest are late answers to what was sent twice.
+    fn note(&mut self, message: Message, tag: Tag) {
+        let late =
+            matches!(&message, Message::Refused(refused) if refused.kind == Refusal::Memory && tag == self.started);
+        if tag == Tag::UNASKED || late {
+            self.news.push_back(message);
+        }
+    }
+
     /// Sends a request until `wanted` finds its answer.
     pub fn ask<T>(&mut self, request: &Request<'_>, wanted: impl Fn(&Message) -> Option<T>) -> Result<T, Trouble> {
-        let mut refusals = 0;
+        self.ask_or_hear(request, |message, answers| wanted(message).filter(|_| answers))
+    }
+
+    /// Sends a request until `wanted` finds what it waits for: in its answer, or in something else.
+    fn ask_or_hear<T>(
+        &mut self,
+        request: &Request<'_>,
+        wanted: impl Fn(&Message, bool) -> Option<T>,
+    ) -> Result<T, Trouble> {
+        let tag = self.client.next_tag();
+        if matches!(request, Request::Start(_)) {
+            self.started = tag;
+        }
         for _ in 0..TRIES {
-            self.client.send(request)?;
-            let deadline = self.transport().now() + ANSWER;
-            loop {
-                self.transport().set_deadline(Some(deadline));
-                match self.client.receive(self.console)? {
-                    Heard::Deadline => break,
-                    Heard::Timeout => return Err(Trouble::Timeout),
-                    Heard::Message(message) => {
-                        if let Some(found) = wanted(&message) {
-                            return Ok(found);
-                        }
-                        match message {
-                            Message::Refused(refused) if refused.kind == Refusal::Request && refusals < REFUSALS => {
-                                refusals += 1;
-                                break;
-                            }
-                            Message::Refused(refused) => return Err(Trouble::Refused(refused)),
-                            // Late answers to what was asked twice.
-                            Message::Received { .. }
-                            | Message::Stored { .. }
-                            | Message::Hello { .. }
-                            | Message::Pong(_) => {}
-                            news => self.news.push(news),
-                        }
-                    }
+            self.client.send_as(request, tag)?;
+            let deadline = self.patience.map(|patience| self.transport().now() + patience);
+            while let Some((message, answered)) = self.receive(deadline)? {
+                if let Some(found) = wanted(&message, answered == tag) {
+                    return Ok(found);
+                }
+                match message {
+                    Message::Refused(refused) if answered == tag => return Err(Trouble::Refused(refused)),
+                    message => self.note(message, answered),
                 }
             }
         }
@@ -151,9 +220,10 @@ impl<'t, 'c> Dialogue<'t, 'c> {
         })
     }
 
-    /// Keeps the module on trial.
-    pub fn confirm(&mut self, slot: u8) -> Result<SlotTable, Trouble> {
-        self.ask(&Request::Confirm { slot }, slots)
+    /// Keeps the module on trial; says whether the device does. It does not if the trial has failed meanwhile.
+    pub fn confirm(&mut self, slot: u8) -> Result<bool, Trouble> {
+        let table = self.ask(&Request::Confirm { slot }, slots)?;
+        Ok(table.slots.get(usize::from(slot)).is_some_and(|row| row.state == SlotState::Valid))
     }
 
     /// Takes a slot's module away.
@@ -173,17 +243,29 @@ impl<'t, 'c> Dialogue<'t, 'c> {
         }
     }
 
-    /// Makes an instance. Where the answer was lost, the instance that came of it is found.
-    pub fn load(&mut self, source: Source) -> Result<InstanceId, Trouble> {
-        let loaded = self.ask(&Request::Load { source, allowed: heapless::Vec::new() }, |message| match message {
-            Message::Loaded(Loaded { instance, .. }) => Some(*instance),
+    /// Makes an instance, which may call the restricted functions in `allowed`. Where the answer was lost, the instance that came of
+    /// it is found.
+    pub fn load(&mut self, source: Source, allowed: &[String]) -> Result<InstanceId, Trouble> {
+        self.load_measured(source, allowed).map(|(instance, _)| instance)
+    }
+
+    /// As [`Self::load`], with what it cost, unless the answer that tells was lost.
+    pub fn load_measured(
+        &mut self,
+        source: Source,
+        allowed: &[String],
+    ) -> Result<(InstanceId, Option<Loaded>), Trouble> {
+        // Those beyond what the link takes are refused by name.
+        let allowed = allowed.iter().map(String::as_str).take(MAX_ALLOWED).collect();
+        let loaded = self.ask(&Request::Load { source, allowed }, |message| match message {
+            Message::Loaded(loaded) => Some((loaded.instance, Some(*loaded))),
             _ => None,
         });
         match loaded {
             Err(Trouble::Refused(refused)) if refused.kind == Refusal::Request => {
                 let residents = self.instances()?;
                 let found = residents.iter().find(|resident| resident.source == source);
-                found.map(|resident| resident.instance).ok_or(Trouble::Refused(refused))
+                found.map(|resident| (resident.instance, None)).ok_or(Trouble::Refused(refused))
             }
             other => other,
         }
@@ -192,17 +274,27 @@ impl<'t, 'c> Dialogue<'t, 'c> {
     /// Calls the entry of an instance and leaves it running.
     pub fn start(&mut self, instance: InstanceId, arguments: &[&str]) -> Result<(), Trouble> {
         let arguments = arguments.iter().map(|text| Argument::Text(text)).collect();
-        let start = Start { instance, call: Call::Entry, arguments, fuel: None, detached: true };
+        self.call(Start { instance, call: Call::Entry, arguments, fuel: None, detached: true })
+    }
+
+    /// Calls a function of an instance; how that ends is told unasked.
+    pub fn call(&mut self, start: Start<'_>) -> Result<(), Trouble> {
+        let instance = start.instance;
         let started =
             self.ask(&Request::Start(start), |message| (*message == Message::Started(instance)).then_some(()));
         match started {
             // It began, and only the answer was lost.
             Err(Trouble::Refused(refused)) if refused.kind == Refusal::Request => {
+                let ended = |message: &Message| match message {
+                    Message::Exited(exited) => exited.instance == instance,
+                    Message::Trapped { instance: trapped, .. } => *trapped == instance,
+                    _ => false,
+                };
                 let residents = self.instances()?;
                 let runs = residents
                     .iter()
                     .any(|resident| resident.instance == instance && resident.state != espb_link::event::State::Loaded);
-                if runs { Ok(()) } else { Err(Trouble::Refused(refused)) }
+                if runs || self.news.iter().any(ended) { Ok(()) } else { Err(Trouble::Refused(refused)) }
             }
             other => other,
         }
@@ -264,6 +356,8 @@ impl<'t, 'c> Dialogue<'t, 'c> {
     ) -> Result<(), Trouble> {
         let mut sent = there;
         let mut gone_back = None;
+        // One for all of them: each answer says how many bytes are there.
+        let tag = self.client.next_tag();
         progress(there as usize);
         while (there as usize) < module.len() {
             while let Some(rest) = module.get(sent as usize..).filter(|rest| !rest.is_empty()) {
@@ -272,20 +366,20 @@ impl<'t, 'c> Dialogue<'t, 'c> {
                 if end > there.saturating_add(window) && sent > there {
                     break;
                 }
-                self.client.send(&Request::Chunk { token, offset: sent, bytes })?;
+                self.client.send_as(&Request::Chunk { token, offset: sent, bytes }, tag)?;
                 sent = end;
             }
-            let deadline = self.transport().now() + ANSWER;
-            self.transport().set_deadline(Some(deadline));
-            match self.client.receive(self.console)? {
-                Heard::Timeout => return Err(Trouble::Timeout),
-                Heard::Deadline if *tries == 0 => return Err(Trouble::Device(silent())),
-                Heard::Deadline => {
+            let deadline = self.patience.map(|patience| self.transport().now() + patience);
+            match self.receive(deadline)? {
+                None if *tries == 0 => return Err(Trouble::Device(silent())),
+                None => {
                     *tries -= 1;
                     sent = there;
                 }
-                Heard::Message(Message::Refused(refused)) => return Err(Trouble::Refused(refused)),
-                Heard::Message(message) => match received(&message, token) {
+                Some((Message::Refused(refused), answered)) if answered == tag => {
+                    return Err(Trouble::Refused(refused));
+                }
+                Some((message, answered)) => match received(&message, token).filter(|_| answered == tag) {
                     Some((bytes, room)) if bytes > there => {
                         (there, window, gone_back) = (bytes, room, None);
                         sent = sent.max(there);
@@ -297,7 +391,7 @@ impl<'t, 'c> Dialogue<'t, 'c> {
                         (sent, gone_back) = (there, Some(there));
                     }
                     Some(_) => {}
-                    None => self.news.push(message),
+                    None => self.note(message, answered),
                 },
             }
         }

@@ -57,6 +57,8 @@ pub struct EmulatedDevice {
     waveform: Option<Waveform<BufWriter<File>>>,
     nvs: Option<(PathBuf, Range<usize>)>,
     watcher: Option<Watcher>,
+    /// Why the chip stopped, to be told when its last words were.
+    ended: Option<Stop>,
     has_reset: bool,
 }
 
@@ -116,7 +118,17 @@ impl EmulatedDevice {
             None => None,
         };
         let wall_clock = timeout.map(|timeout| Instant::now() + timeout);
-        Ok(Self { machine, firmware, deadline: None, wall_clock, waveform, nvs, watcher: None, has_reset: false })
+        Ok(Self {
+            machine,
+            firmware,
+            deadline: None,
+            wall_clock,
+            waveform,
+            nvs,
+            watcher: None,
+            ended: None,
+            has_reset: false,
+        })
     }
 
     /// Where a function of the firmware lies.
@@ -148,6 +160,7 @@ impl EmulatedDevice {
             waveform: None,
             nvs: None,
             watcher: None,
+            ended: None,
             has_reset: false,
         })
     }
@@ -229,10 +242,14 @@ impl Transport for EmulatedDevice {
 
     fn receive(&mut self) -> Result<Received, DeviceError> {
         loop {
-            let stop = self.run()?;
+            let stop = match self.ended.take() {
+                Some(stop) => stop,
+                None => self.run()?,
+            };
             let bytes: Vec<u8> = self.machine.take_uart_output().iter().map(|sent| sent.byte).collect();
             if !bytes.is_empty() {
-                // A limit that was reached at the same time is reached again by the next call.
+                // A limit that was reached at the same time is reached again by the next call; an end is not.
+                self.ended = matches!(stop, Stop::Reset(_) | Stop::Fault(_) | Stop::Breakpoint).then_some(stop);
                 return Ok(Received::Bytes(bytes));
             }
             return match stop {

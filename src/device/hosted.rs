@@ -1,7 +1,7 @@
 //! An emulated chip that lives on its own, its console on a line: what a board on a cable is. It keeps real time as far as it can,
 //! and its flash over resets.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -78,54 +78,4 @@ fn virtual_time(machine: &Machine) -> Duration {
 
 fn unbootable(error: &ChipError) -> DeviceError {
     DeviceError { message: error.to_string(), help: "use an image that `espb image` wrote".into() }
-}
-
-/// A line over a stream that does not block, for one listener at a time.
-pub struct Listener<S> {
-    accept: Box<dyn FnMut() -> io::Result<Option<S>>>,
-    stream: Option<S>,
-}
-
-impl<S: Read + Write> Listener<S> {
-    /// `accept` gives a new listener's stream, set not to block, if one has come. The newest one counts.
-    pub fn new(accept: Box<dyn FnMut() -> io::Result<Option<S>>>) -> Self {
-        Self { accept, stream: None }
-    }
-}
-
-fn would_block(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted | io::ErrorKind::TimedOut)
-}
-
-impl<S: Read + Write> ConsoleLine for Listener<S> {
-    fn take_input(&mut self) -> io::Result<Vec<u8>> {
-        if let Some(stream) = (self.accept)()? {
-            self.stream = Some(stream);
-        }
-        let mut bytes = vec![0; 4096];
-        let Some(stream) = &mut self.stream else { return Ok(Vec::new()) };
-        match stream.read(&mut bytes) {
-            Ok(0) => self.stream = None,
-            Ok(length) => {
-                bytes.truncate(length);
-                return Ok(bytes);
-            }
-            Err(error) if would_block(&error) => {}
-            // The listener went away; the next one is waited for.
-            Err(_) => self.stream = None,
-        }
-        Ok(Vec::new())
-    }
-
-    fn put_output(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        while let Some(stream) = self.stream.as_mut().filter(|_| !bytes.is_empty()) {
-            match stream.write(bytes) {
-                Ok(0) => self.stream = None,
-                Ok(length) => bytes = bytes.get(length..).unwrap_or_default(),
-                Err(error) if would_block(&error) => thread::sleep(Duration::from_millis(1)),
-                Err(_) => self.stream = None,
-            }
-        }
-        Ok(())
-    }
 }

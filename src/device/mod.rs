@@ -11,6 +11,8 @@ pub mod firmware;
 pub mod flashing;
 #[cfg(feature = "emulate")]
 pub mod hosted;
+#[cfg(feature = "emulate")]
+pub mod listener;
 pub mod port;
 #[cfg(feature = "emulate")]
 pub mod profile;

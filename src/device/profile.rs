@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use espb_format::opcode::Opcode;
+use espb_format::pair::Code;
 use object::{Object, ObjectSegment};
 
 use crate::chip::cpu::DispatchPair;
@@ -25,17 +25,17 @@ pub struct Tally {
 /// Executed opcodes and pairs of them, most frequent first. Opcodes that share their code count as the first of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Profile {
-    /// Single opcodes.
-    pub opcodes: Vec<(Opcode, Tally)>,
+    /// Single opcodes, and what is one to the interpreter.
+    pub opcodes: Vec<(Code, Tally)>,
     /// Two in a row, with the cost of the second.
-    pub pairs: Vec<((Opcode, Opcode), Tally)>,
+    pub pairs: Vec<((Code, Code), Tally)>,
 }
 
 impl Profile {
     /// Names what was counted; `None` where the firmware's jump table is not found.
     pub fn new(elf: &[u8], interpreter: &Range<u32>, counted: &[DispatchPair]) -> Option<Self> {
         let opcodes = handlers(elf, interpreter)?;
-        let (mut single, mut double) = (HashMap::<Opcode, Tally>::new(), HashMap::<(Opcode, Opcode), Tally>::new());
+        let (mut single, mut double) = (HashMap::<Code, Tally>::new(), HashMap::<(Code, Code), Tally>::new());
         for pair in counted {
             let Some(second) = opcodes.get(&pair.second) else { continue };
             add(single.entry(*second).or_default(), pair);
@@ -68,7 +68,7 @@ fn sorted<K: std::fmt::Debug>(tallies: HashMap<K, Tally>) -> Vec<(K, Tally)> {
 }
 
 /// The opcode at each address in the interpreter's jump table, the only run of so many words that all point into the interpreter.
-fn handlers(elf: &[u8], interpreter: &Range<u32>) -> Option<HashMap<u32, Opcode>> {
+fn handlers(elf: &[u8], interpreter: &Range<u32>) -> Option<HashMap<u32, Code>> {
     let file = object::File::parse(elf).ok()?;
     for segment in file.segments() {
         let bytes = segment.data().ok()?;
@@ -80,8 +80,8 @@ fn handlers(elf: &[u8], interpreter: &Range<u32>) -> Option<HashMap<u32, Opcode>
         if let Some(table) = table {
             let mut handlers = HashMap::new();
             for (byte, address) in (0..=u8::MAX).zip(table) {
-                if let Some(opcode) = Opcode::from_byte(byte) {
-                    handlers.entry(*address).or_insert(opcode);
+                if let Some(code) = Code::from_byte(byte) {
+                    handlers.entry(*address).or_insert(code);
                 }
             }
             return Some(handlers);

@@ -1,14 +1,15 @@
 //! One run of a module over the link: greet, load, start, follow until the end, ask for figures.
 
+use std::cell::Cell;
 use std::time::Duration;
 
-use espb_format::checksum::crc32;
 use espb_link::event::{Loaded, Stats, Value};
-use espb_link::request::{Argument, Call, Destination, MAX_ALLOWED, MAX_ARGUMENTS, MAX_CHUNK, Request, Start, Upload};
-use espb_link::{InstanceId, PROTOCOL, Source};
+use espb_link::request::{Argument, Call, MAX_ARGUMENTS, Start};
+use espb_link::{InstanceId, Source};
 use espb_slots::Seal;
 
-use super::client::{Client, Heard, Message, RefusedRequest, Trap};
+use super::client::{Message, RefusedRequest, Trap};
+use super::dialogue::{Dialogue, Goal, Trouble};
 use super::transport::{Counters, DeviceError, Transport};
 
 /// What to run.
@@ -28,6 +29,8 @@ pub struct Plan {
     pub input: Vec<u8>,
     /// Modules that run beside this one, from before its start: each with the first argument of its entry.
     pub companions: Vec<Companion>,
+    /// Number of the first upload, unlike those that the device knows.
+    pub token: u32,
     /// When to stop, on the device's clock.
     pub until: Option<Duration>,
     /// Whether to ask for figures at the end.
@@ -103,195 +106,143 @@ pub struct Outcome {
     pub figures: Figures,
 }
 
-/// How long, on the device's clock, a running device may take to answer a request.
-const ANSWER: Duration = Duration::from_secs(2);
-
-/// Runs the plan's module, or the one in the device's newest slot. Console text goes to `console` as it comes.
+/// Runs the plan's module, or the one in the device's newest slot. Console text goes to `console` as it comes, until the run is
+/// over.
 pub fn run(transport: &mut dyn Transport, plan: &Plan, console: &mut dyn FnMut(&[u8])) -> Result<Outcome, DeviceError> {
-    transport.set_deadline(plan.until);
-    let mut session = Session {
-        client: Client::new(transport),
-        console,
-        figures: Figures::default(),
-        companions: Vec::new(),
-        uploads: 0,
-        ended: Vec::new(),
-    };
-    let (instance, end) = match session.follow(plan) {
-        Ok((instance, end)) => (Some(instance), end),
-        Err(Halt::Ended(end)) => {
-            session.figures.at_end = session.client.counters();
-            (session.figures.instance, end)
+    let over = Cell::new(false);
+    let mut until_over = |text: &[u8]| {
+        if !over.get() {
+            console(text);
         }
-        Err(Halt::Failed(_)) if session.client.transport().has_reset() => {
-            session.figures.at_end = session.client.counters();
-            (session.figures.instance, End::Restarted)
-        }
-        Err(Halt::Failed(error)) => return Err(error),
     };
+    let mut figures = Figures::default();
+    let mut ended = Vec::new();
+    let mut session = match greet(transport, plan, &mut until_over) {
+        Ok(dialogue) => {
+            Session { dialogue, figures: &mut figures, companions: Vec::new(), token: plan.token, ended: &mut ended }
+        }
+        Err(trouble) => return Ok(Outcome { end: end_by(trouble)?, companions: ended, figures }),
+    };
+    let end = match session.follow(plan) {
+        Ok(end) => end,
+        Err(trouble) => {
+            let news = session.dialogue.take_news();
+            news.iter().for_each(|message| session.note_companion(message));
+            session.figures.at_end = session.dialogue.counters();
+            match trouble {
+                Trouble::Device(_) if session.dialogue.transport().has_reset() => End::Restarted,
+                trouble => end_by(trouble)?,
+            }
+        }
+    };
+    over.set(true);
     if plan.stats && !matches!(end, End::Timeout | End::Restarted) {
-        session.figures.firmware = session.ask_for_stats(instance)?;
-    }
-    Ok(Outcome { end, companions: session.ended, figures: session.figures })
-}
-
-struct Session<'a> {
-    client: Client<'a>,
-    console: &'a mut dyn FnMut(&[u8]),
-    figures: Figures,
-    companions: Vec<InstanceId>,
-    /// How many modules were brought: the number of the last upload.
-    uploads: u32,
-    ended: Vec<(usize, End)>,
-}
-
-/// Why a run does not go on.
-enum Halt {
-    Ended(End),
-    Failed(DeviceError),
-}
-
-impl From<DeviceError> for Halt {
-    fn from(error: DeviceError) -> Self {
-        Self::Failed(error)
-    }
-}
-
-impl Session<'_> {
-    fn follow(&mut self, plan: &Plan) -> Result<(InstanceId, End), Halt> {
-        if plan.module.is_some() {
-            self.client.send(&Request::Hello { protocol: PROTOCOL })?;
-        }
-        self.figures.boot = self.wait(|message| match message {
-            Message::Hello { boot_instructions, .. } => Some(*boot_instructions),
-            _ => None,
-        })?;
-        for companion in &plan.companions {
-            let instance = self.bring(&companion.module, &[])?.instance;
-            self.companions.push(instance);
-            self.start(Start {
-                instance,
-                call: Call::Entry,
-                arguments: [Argument::Text(&companion.name)].into_iter().collect(),
-                fuel: None,
-                detached: true,
-            })?;
-        }
-        let loaded = match &plan.module {
-            Some(module) => self.bring(module, &plan.allowed)?,
-            None => self.load(Source::Newest, &plan.allowed)?,
+        session.dialogue.end_at(None);
+        session.figures.firmware = match session.dialogue.stats(session.figures.instance) {
+            Ok(stats) => Some(stats),
+            Err(Trouble::Device(error)) => return Err(error),
+            Err(_) => None,
         };
-        self.figures.instance = Some(loaded.instance);
-        self.figures.load = loaded.load_instructions;
-        self.figures.linear_memory = loaded.linear_memory;
-        self.figures.overhead = loaded.overhead;
-        self.start(Start {
-            instance: loaded.instance,
+    }
+    Ok(Outcome { end, companions: ended, figures })
+}
+
+/// A device that runs already is greeted, over a line that may lose something. One that is emulated for this run boots.
+fn greet<'t, 'c>(
+    transport: &'t mut dyn Transport,
+    plan: &Plan,
+    console: &'c mut dyn FnMut(&[u8]),
+) -> Result<Dialogue<'t, 'c>, Trouble> {
+    if plan.module.is_none() {
+        return Dialogue::at_boot(transport, console, plan.until);
+    }
+    let mut dialogue = Dialogue::begin(transport, console)?;
+    dialogue.end_at(plan.until);
+    Ok(dialogue)
+}
+
+/// How a run ends for want of an answer.
+fn end_by(trouble: Trouble) -> Result<End, DeviceError> {
+    match trouble {
+        Trouble::Device(error) => Err(error),
+        Trouble::Refused(refused) => Ok(End::Refused(refused)),
+        Trouble::Timeout => Ok(End::Timeout),
+        Trouble::TimeReached => Ok(End::TimeReached),
+    }
+}
+
+struct Session<'a, 't, 'c> {
+    dialogue: Dialogue<'t, 'c>,
+    figures: &'a mut Figures,
+    companions: Vec<InstanceId>,
+    /// Of the next upload.
+    token: u32,
+    ended: &'a mut Vec<(usize, End)>,
+}
+
+impl Session<'_, '_, '_> {
+    fn follow(&mut self, plan: &Plan) -> Result<End, Trouble> {
+        self.figures.boot = self.dialogue.boot_instructions();
+        for companion in &plan.companions {
+            let (instance, _) = self.bring(&companion.module, &[])?;
+            self.companions.push(instance);
+            self.dialogue.start(instance, &[&companion.name])?;
+        }
+        let (instance, loaded) = match &plan.module {
+            Some(module) => self.bring(module, &plan.allowed)?,
+            None => self.dialogue.load_measured(Source::Newest, &plan.allowed)?,
+        };
+        self.figures.instance = Some(instance);
+        if let Some(loaded) = loaded {
+            self.figures.load = loaded.load_instructions;
+            self.figures.linear_memory = loaded.linear_memory;
+            self.figures.overhead = loaded.overhead;
+        }
+        self.dialogue.call(Start {
+            instance,
             call: plan.call.as_deref().map_or(Call::Entry, Call::Export),
             arguments: arguments(plan)?,
             fuel: plan.fuel,
             detached: false,
         })?;
         if !plan.input.is_empty() {
-            self.client.transport().send(&plan.input)?;
+            self.dialogue.transport().send(&plan.input)?;
         }
-        let (end, instructions) = self.wait(|message| end_of(message, loaded.instance))?;
+        let (end, instructions) = self.wait(|message| match message {
+            Message::Hello { .. } => Some((End::Restarted, None)),
+            _ => end_of(message, instance),
+        })?;
         self.figures.call = instructions;
-        self.figures.at_end = self.client.counters();
-        Ok((loaded.instance, end))
+        self.figures.at_end = self.dialogue.counters();
+        Ok(end)
     }
 
     /// Loads a module into RAM.
-    fn bring(&mut self, module: &[u8], allowed: &[String]) -> Result<Loaded, Halt> {
-        self.uploads += 1;
-        let token = self.uploads;
+    fn bring(&mut self, module: &[u8], allowed: &[String]) -> Result<(InstanceId, Option<Loaded>), Trouble> {
+        let token = self.token;
+        self.token = token.wrapping_add(1);
         let (module, seal) = Seal::split(module);
-        let length = u32::try_from(module.len()).map_err(|_| DeviceError {
-            message: "the module is longer than any device's memory".into(),
-            help: "build it with -Os and --strip".into(),
-        })?;
-        self.client.send(&Request::Upload(Upload {
-            token,
-            length,
-            crc32: crc32(module),
-            version: seal.version,
-            floor: seal.floor,
-            signature: seal.signature.as_ref().map_or(&[], |signature| signature.as_slice()),
-            destination: Destination::Ram,
-        }))?;
-        let mut received = self.received(token)?;
-        while let Some(rest) = module.get(received as usize..).filter(|rest| !rest.is_empty()) {
-            let bytes = rest.get(..MAX_CHUNK).unwrap_or(rest);
-            self.client.send(&Request::Chunk { token, offset: received, bytes })?;
-            received = self.received(token)?;
-        }
-        self.load(Source::Upload { token }, allowed)
+        self.dialogue.upload(token, module, &seal, Goal::Ram, &mut |_| {})?;
+        self.dialogue.load_measured(Source::Upload { token }, allowed)
     }
 
-    fn received(&mut self, of: u32) -> Result<u32, Halt> {
-        self.wait(|message| match message {
-            Message::Received { token, bytes, .. } if *token == of => Some(*bytes),
-            _ => None,
-        })
-    }
-
-    fn load(&mut self, source: Source, allowed: &[String]) -> Result<Loaded, Halt> {
-        // Those beyond what the link takes are refused by name.
-        let allowed = allowed.iter().map(String::as_str).take(MAX_ALLOWED).collect();
-        self.client.send(&Request::Load { source, allowed })?;
-        self.wait(|message| match message {
-            Message::Loaded(loaded) => Some(*loaded),
-            _ => None,
-        })
-    }
-
-    fn start(&mut self, start: Start<'_>) -> Result<(), Halt> {
-        let instance = start.instance;
-        self.client.send(&Request::Start(start))?;
-        self.wait(|message| (*message == Message::Started(instance)).then_some(()))
-    }
-
-    /// Waits for a message. Ends of companions are noted; a refusal or a limit ends the run.
-    fn wait<T>(&mut self, wanted: impl Fn(&Message) -> Option<T>) -> Result<T, Halt> {
+    /// Waits for something that is told unasked. Ends of companions are noted; a refusal or a limit ends the run.
+    fn wait<T>(&mut self, wanted: impl Fn(&Message) -> Option<T>) -> Result<T, Trouble> {
         loop {
-            let message = match self.client.receive(self.console)? {
-                Heard::Message(message) => message,
-                Heard::Deadline => return Err(Halt::Ended(End::TimeReached)),
-                Heard::Timeout => return Err(Halt::Ended(End::Timeout)),
-            };
+            let Some(message) = self.dialogue.next(None)? else { continue };
             if let Some(found) = wanted(&message) {
                 return Ok(found);
             }
-            if matches!(message, Message::Hello { .. }) && self.figures.instance.is_some() {
-                return Err(Halt::Ended(End::Restarted));
-            }
             if let Message::Refused(refused) = message {
-                return Err(Halt::Ended(End::Refused(refused)));
+                return Err(Trouble::Refused(refused));
             }
-            let ends = (0..).zip(&self.companions);
-            let ended = ends.filter_map(|(index, companion)| Some((index, end_of(&message, *companion)?.0)));
-            self.ended.extend(ended);
+            self.note_companion(&message);
         }
     }
 
-    /// What the module prints meanwhile is behind the end of the run and is not shown. `None` if the wall clock's limit came first.
-    fn ask_for_stats(&mut self, instance: Option<InstanceId>) -> Result<Option<Stats>, DeviceError> {
-        let deadline = self.client.transport().now() + ANSWER;
-        self.client.transport().set_deadline(Some(deadline));
-        self.client.send(&Request::Stats { instance })?;
-        loop {
-            match self.client.receive(&mut |_| {})? {
-                Heard::Message(Message::Stats(stats)) => return Ok(Some(stats)),
-                Heard::Message(_) => {}
-                Heard::Timeout => return Ok(None),
-                Heard::Deadline => {
-                    return Err(DeviceError {
-                        message: "the firmware no longer answers over the link".into(),
-                        help: "this is a fault of the firmware: please report it with the module that caused it".into(),
-                    });
-                }
-            }
-        }
+    fn note_companion(&mut self, message: &Message) {
+        let ends = (0..).zip(&self.companions);
+        self.ended.extend(ends.filter_map(|(index, companion)| Some((index, end_of(message, *companion)?.0))));
     }
 }
 

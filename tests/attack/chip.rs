@@ -71,7 +71,7 @@ impl<'d> Conversation<'d> {
             let text = &mut self.text;
             let heard = self.client.receive(&mut |bytes| text.extend_from_slice(bytes));
             match heard.map_err(|error| error.to_string())? {
-                Heard::Message(message) => {
+                Heard::Message(message, _) => {
                     if let Some(found) = wanted(message) {
                         return Ok(Some(found));
                     }
@@ -83,7 +83,7 @@ impl<'d> Conversation<'d> {
     }
 
     fn send(&mut self, request: &Request<'_>) -> Result<(), String> {
-        self.client.send(request).map_err(|error| error.to_string())
+        self.client.send(request).map(drop).map_err(|error| error.to_string())
     }
 
     fn stats(&mut self) -> Result<Stats, String> {

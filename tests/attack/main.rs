@@ -1,14 +1,16 @@
 //! Whatever the bytes of a module, the firmware goes on: damaged copies of real modules, each in the slot of an emulated chip of its own
 //! that boots the real firmware.
 //!
-//! Then generated modules, on this host's virtual machine and on the chip's, which must do the same.
+//! Then generated modules, on this host's virtual machine and on the chip's, which must do the same, and frames over the link.
 //!
 //!     cargo test --release --test attack -- [COUNT [FIRST]]
+//!     cargo test --release --test attack -- --frames COUNT [FIRST]
 //!
 //! Copy number `n` follows from `n` alone, so a failure is repeated with `-- 1 n`. A copy that did harm stays in `build/attack`.
 
 mod chip;
 mod differential;
+mod frames;
 #[path = "../shared/mutant.rs"]
 mod mutant;
 #[path = "../shared/random.rs"]
@@ -26,10 +28,12 @@ use random::Random;
 
 /// Copies of a run that says nothing else: what `make test` affords.
 const COUNT: u64 = 100;
+/// Frames of a run that says nothing else.
+const FRAMES: u64 = 4_096;
 /// Copies for each generated module that is compared.
 const COPIES_PER_MODULE: u64 = 25;
 /// Programs that between them use most of the host functions and opcodes.
-const SOURCES: [&str; 10] = [
+const SOURCES: [&str; 14] = [
     "tasks/hello_task.c",
     "tasks/timers.c",
     "tasks/synchronisation.c",
@@ -40,6 +44,10 @@ const SOURCES: [&str; 10] = [
     "language/compute.c",
     "language/data_and_tables.c",
     "bad/endless_loop.c",
+    "esp-idf/console.c",
+    "esp-idf/events.c",
+    "esp-idf/uart_loopback.c",
+    "freertos/static_objects.c",
 ];
 
 fn main() -> ExitCode {
@@ -48,6 +56,10 @@ fn main() -> ExitCode {
     let first = numbers.get(1).copied().unwrap_or(0);
     let folder = root().join("build/attack");
     fs::create_dir_all(&folder).expect("build/ is writable");
+    if std::env::args().any(|argument| argument == "--frames") {
+        let done = attack_with_frames(&folder, numbers.first().copied().unwrap_or(FRAMES), first);
+        return if done { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let modules: Vec<Vec<u8>> = SOURCES.iter().map(|source| module_of(source, &folder)).collect();
 
     let next = AtomicU64::new(first);
@@ -94,7 +106,23 @@ fn main() -> ExitCode {
     // A run of some length must have reached both sides of the verifier, or it shows nothing.
     let reached = count < COUNT || (exited + trapped + stopped > count / 10 && refused > count / 10);
     let same = compare(first, count.div_ceil(COPIES_PER_MODULE));
-    if failures.is_empty() && reached && same { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let unharmed = attack_with_frames(&folder, FRAMES, 0);
+    if failures.is_empty() && reached && same && unharmed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Whether the firmware goes on after so many frames, and answers some.
+fn attack_with_frames(folder: &Path, count: u64, first: u64) -> bool {
+    let module = module_of(SOURCES[1], folder);
+    match frames::attack(&module, count, first) {
+        Ok(answers) => {
+            println!("attack: {count} frames to one emulated chip: {answers} events came back, none did harm");
+            answers > count / 10
+        }
+        Err(harm) => {
+            eprintln!("{harm}");
+            false
+        }
+    }
 }
 
 /// Whether `count` generated modules do the same on both machines.

@@ -38,6 +38,7 @@ pub struct Seen {
 /// A running peer; it ends when dropped.
 pub struct Peer {
     name: String,
+    says: Mutex<TTYPort>,
     seen: Arc<Mutex<Seen>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -64,6 +65,7 @@ impl Peer {
         contents.resize(FLASH_BYTES, 0xff);
         let seen = Seen { flash: contents, commands: Vec::new(), data_bytes: 0, bauds: Vec::new() };
         let seen = Arc::new(Mutex::new(seen));
+        let says = Mutex::new(master.try_clone_native().expect("a second handle"));
         let stop = Arc::new(AtomicBool::new(false));
         let mut chip = Chip {
             port: master,
@@ -79,12 +81,17 @@ impl Peer {
             chip.serve();
             drop(held);
         });
-        Self { name, seen, stop, thread: Some(thread) }
+        Self { name, says, seen, stop, thread: Some(thread) }
     }
 
     /// The port to open.
     pub fn port(&self) -> &str {
         &self.name
+    }
+
+    /// Says something on its console.
+    pub fn say(&self, text: &str) {
+        self.says.lock().expect("no other user panics").write_all(text.as_bytes()).expect("the line is open");
     }
 
     /// What it saw so far.

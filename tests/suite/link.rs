@@ -10,6 +10,7 @@ use espb::device::client::Message;
 use espb::device::dialogue::{Dialogue, Goal, Trouble};
 use espb::device::emulated::EmulatedDevice;
 use espb::device::firmware;
+use espb_format::checksum::crc32;
 use espb_image::{Chip, FlashImage, Placement, PublicKey};
 use espb_link::event::Refusal;
 use espb_link::{InstanceId, Source};
@@ -64,7 +65,7 @@ fn replace(dialogue: &mut Dialogue<'_, '_>, token: u32, module: &[u8]) -> Result
     for resident in dialogue.instances()? {
         dialogue.stop(resident.instance)?;
     }
-    let instance = dialogue.load(Source::Slot(slot))?;
+    let instance = dialogue.load(Source::Slot(slot), &[])?;
     dialogue.start(instance, &[])?;
     Ok((slot, instance))
 }
@@ -102,7 +103,7 @@ fn a_module_of_20_kilobytes_runs_within_a_virtual_second() {
     dialogue.speed(921_600).expect("the speed changes");
     let began = dialogue.transport().now();
     dialogue.upload(1, &new, &Seal::default(), Goal::Ram, &mut |_| {}).expect("it arrives");
-    let instance = dialogue.load(Source::Upload { token: 1 }).expect("it is loaded");
+    let instance = dialogue.load(Source::Upload { token: 1 }, &[]).expect("it is loaded");
     dialogue.start(instance, &[]).expect("it runs");
     let took = dialogue.transport().now() - began;
     assert!(took <= Duration::from_secs(1), "it took {took:?}");
@@ -123,7 +124,7 @@ fn two_hundred_updates_leave_the_device_as_it_was() {
     for update in 0..200u32 {
         let (slot, _) = replace(&mut dialogue, update + 1, &modules[update as usize % 2]).expect("an update");
         pass(&mut dialogue, 25);
-        dialogue.confirm(slot).expect("it is kept");
+        assert!(dialogue.confirm(slot).expect("an answer"), "it is kept");
         let stats = dialogue.stats(None).expect("counters");
         figures.push((stats.free_heap, stats.largest_free_block, stats.free_thunks));
     }
@@ -142,7 +143,7 @@ fn power_lost_at_any_write_of_an_update_leaves_a_module_that_runs() {
     let mut ignore = |_: &[u8]| {};
     let mut dialogue = Dialogue::begin(&mut device, &mut ignore).expect("the device answers");
     let (slot, _) = replace(&mut dialogue, 1, &new).expect("an update");
-    dialogue.confirm(slot).expect("it is kept");
+    assert!(dialogue.confirm(slot).expect("an answer"), "it is kept");
     let changes = device.machine().flash_history().to_vec();
     assert!(changes.len() > 25, "{} changes", changes.len());
     let mut seen = [0, 0];
@@ -177,7 +178,10 @@ fn a_trial_that_traps_or_is_not_confirmed_or_ends_in_a_reset_gives_way_to_the_ol
     let (slot, instance) = replace(&mut dialogue, 1, &trap).expect("it starts");
     let mut trapped = false;
     while let Some(message) = dialogue.next(Some(Duration::from_millis(100))).expect("the device goes on") {
-        trapped |= matches!(message, Message::Trapped { instance: which, .. } if which == instance);
+        if let Message::Trapped { instance: which, trap: report, .. } = message {
+            assert_eq!((which, report.module_crc32), (instance, crc32(&trap)));
+            trapped = true;
+        }
     }
     assert!(trapped);
     assert!(is_bad(&mut device, slot) && prints(&mut device, 50).contains("old"), "it trapped");
@@ -213,9 +217,9 @@ fn a_device_with_a_key_refuses_what_is_not_signed_with_it_or_is_too_old() {
         assert!(matches!(&outcome, Err(Trouble::Refused(refused)) if refused.kind == Refusal::Seal), "{outcome:?}");
     };
     let slot = dialogue.install(1, &module, &good, SLOT, &mut |_| {}).expect("rightly signed");
-    let instance = dialogue.load(Source::Slot(slot)).expect("it is loaded");
+    let instance = dialogue.load(Source::Slot(slot), &[]).expect("it is loaded");
     dialogue.start(instance, &[]).expect("it runs");
-    dialogue.confirm(slot).expect("it is kept");
+    assert!(dialogue.confirm(slot).expect("an answer"), "it is kept");
     let forgeries = [
         Seal { signature: None, ..good },
         Seal { version: 6, ..good },
@@ -226,8 +230,8 @@ fn a_device_with_a_key_refuses_what_is_not_signed_with_it_or_is_too_old() {
     for (token, forgery) in (10..).step_by(2).zip(forgeries) {
         refused(dialogue.install(token, &module, &forgery, SLOT, &mut |_| {}).map(drop));
         let in_ram = dialogue.upload(token + 1, &module, &forgery, Goal::Ram, &mut |_| {});
-        refused(in_ram.and_then(|()| dialogue.load(Source::Upload { token: token + 1 }).map(drop)));
+        refused(in_ram.and_then(|()| dialogue.load(Source::Upload { token: token + 1 }, &[]).map(drop)));
     }
     dialogue.upload(100, &module, &good, Goal::Ram, &mut |_| {}).expect("rightly signed");
-    dialogue.load(Source::Upload { token: 100 }).expect("rightly signed");
+    dialogue.load(Source::Upload { token: 100 }, &[]).expect("rightly signed");
 }

@@ -21,12 +21,16 @@ mod linking;
 mod load;
 mod man;
 mod messages;
+mod monitor;
 #[path = "../shared/mutant.rs"]
 mod mutant;
 mod permission;
 mod program;
 mod project;
+mod project_file;
 #[path = "../shared/random.rs"]
 mod random;
 mod registered;
 mod run;
+mod terminal;
+mod watch;

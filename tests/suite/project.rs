@@ -5,8 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
+use espb::chip::{Machine, MachineOptions, Until};
+
+use crate::bootloader::Peer;
 use crate::compile::root;
 use crate::docs::{blocks, commands};
+use crate::emulate::Chip;
 use crate::program::{Finished, finish};
 
 /// A copy of the sample project, as a user would make one.
@@ -118,16 +122,27 @@ fn a_header_that_is_gone_with_its_includes_does_not_stop_make() {
 }
 
 #[test]
-fn make_emulate_runs_the_project_and_make_flash_hands_it_to_the_device() {
+fn make_emulate_runs_the_project_and_make_flash_and_push_bring_it_to_a_device() {
     let project = Project::copy();
     let finished = project.make(&["-j4", "emulate"]);
     assert_eq!(finished.code, 0, "{}", finished.transcript());
     let said = "reading 3: 20.750 degrees\nreading 4: 21.000 degrees\nmean of 5: 20.500 degrees\n";
     assert!(finished.stdout.ends_with(said), "{}", finished.transcript());
 
-    let shown = project.make(&["--dry-run", "flash", "PORT=/dev/ttyUSB0"]);
-    let last = shown.stdout.lines().last().unwrap_or_default();
-    assert!(last.ends_with("/espb flash build/station.espb --port /dev/ttyUSB0"), "{}", shown.transcript());
+    let peer = Peer::new(&[], 5);
+    let flashed = project.make(&["flash", &format!("PORT={}", peer.port())]);
+    assert_eq!(flashed.code, 0, "{}", flashed.transcript());
+    let mut machine = Machine::esp32c3(peer.seen().flash, MachineOptions::default()).expect("it holds an application");
+    machine.run(Until { deadline: Some(10 * Machine::TICKS_PER_SECOND), ..Until::default() });
+    let bytes: Vec<u8> = machine.take_uart_output().iter().map(|sent| sent.byte).collect();
+    let printed = String::from_utf8_lossy(&bytes);
+    assert!(said.lines().all(|line| printed.contains(line)), "{printed}");
+
+    let chip = Chip::new(project.path());
+    let pushed = project.make(&["push", &format!("PORT={}", chip.link)]);
+    assert_eq!(pushed.code, 0, "{}", pushed.transcript());
+    let listed = chip.espb(&["list"]);
+    assert_eq!(listed.objects("instance")[0]["source"], "RAM", "{}", listed.transcript());
 }
 
 #[test]
@@ -153,7 +168,8 @@ fn the_guide_shows_the_projects_makefile_and_its_make_commands_work() {
     assert!(commands.len() >= 4, "{commands:?}");
     for words in commands {
         // There is no device here.
-        let mut arguments = if words.iter().any(|word| word == "flash") { vec!["--dry-run"] } else { Vec::new() };
+        let mut arguments =
+            if words.iter().any(|word| word == "flash" || word == "push") { vec!["--dry-run"] } else { Vec::new() };
         // The copy is elsewhere; make() says where.
         let said = words[1..].iter().filter(|word| !word.starts_with("ESPB_SOURCE="));
         arguments.extend(said.map(String::as_str));

@@ -54,6 +54,18 @@ fn an_export_is_called_with_what_the_command_line_says() {
 }
 
 #[test]
+fn only_what_can_be_typed_is_typed() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (ir, typed) = (ir(folder.path()), folder.path().join("typed"));
+    fs::write(&typed, b"text\0").expect("a temporary file");
+    let options = ["--input", typed.to_str().expect("a plain path"), "--message-format", "json"];
+    let finished = run(&options, &ir, &[]);
+    let reports = finished.objects("diagnostic");
+    assert_eq!((finished.code, reports.len()), (1, 1), "{}", finished.transcript());
+    assert_eq!((&reports[0]["code"], &reports[0]["offset"]), (&"espb::run::input".into(), &4.into()));
+}
+
+#[test]
 fn a_call_that_does_not_fit_is_refused() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let ir = ir(folder.path());

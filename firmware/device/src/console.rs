@@ -206,6 +206,19 @@ fn send(mut bytes: &[u8]) {
 /// Formatted text straight to the UART, without waiting for other tasks: for the panic handler.
 pub struct Emergency;
 
+impl Emergency {
+    /// Waits until everything is out: a reset would take what is in the FIFO away.
+    pub fn flush() {
+        critical_section::with(|cs| {
+            if let Ok(mut console) = CONSOLE.borrow(cs).try_borrow_mut()
+                && let Some(console) = console.as_mut()
+            {
+                let _ = console.uart.flush();
+            }
+        });
+    }
+}
+
 impl fmt::Write for Emergency {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         send(text.as_bytes());

@@ -10,9 +10,10 @@ use core::{
 use espb_link::{
     InstanceId, PROTOCOL, Source,
     event::{Event, Hello, Loaded, MAX_INSTANCES, Refusal, Resident, Slot, SlotInfo, Slots, Stats},
-    frame::{self, MAX_FRAME},
+    frame::{self, FrameError, MAX_FRAME},
     request::{Call, Destination, MAX_CHUNK, Request, Start, Upload as Announced},
     splitter::{Piece, Splitter},
+    tag::Tag,
 };
 use espb_slots::{
     Boot, HeaderError, Install, InstallError, ModuleName, Offer, Receiver, Seal, SlotHeader, SlotIndex, SlotState,
@@ -101,9 +102,14 @@ const WINDOW: u32 = ((console::RECEIVE_BUFFER / MAX_FRAME) * MAX_CHUNK) as u32;
 /// Milliseconds after which the console is as fast as at boot again, unless a frame arrives at a new speed.
 const SPEED_TRIAL: kernel::Ticks = 1000;
 
-/// Sends an event. One that does not fit into a frame is dropped: the texts in events are bounded so that it cannot happen.
+/// Sends an event that nobody asked for.
 pub fn send(event: &Event<'_>) {
-    if let Ok(bytes) = frame::encode(event, &mut [0; MAX_FRAME]) {
+    answer(Tag::UNASKED, event);
+}
+
+/// Answers a request. An event that does not fit into a frame is dropped: texts in events are bounded so that it cannot happen.
+pub fn answer(tag: Tag, event: &Event<'_>) {
+    if let Ok(bytes) = frame::encode(event, tag, &mut [0; MAX_FRAME]) {
         console::write(bytes);
     }
 }
@@ -125,7 +131,7 @@ extern "C" fn body(_: *mut c_void) {
     let mut device = Device { boot_instructions, store, receiver: Receiver::new(), trial: None, speed_changed: None };
     // A flash that cannot be written leaves the trial as it is; it will not be run again either.
     let _ = device.store.settle();
-    device.say_hello();
+    device.say_hello(Tag::UNASKED);
     device.autostart();
     let mut splitter = Splitter::new();
     loop {
@@ -155,53 +161,57 @@ impl Device {
                     }
                     Piece::Text(_) | Piece::Nothing => continue,
                 };
+                let request = frame::decode(message);
+                if request == Err(FrameError::Echo) {
+                    continue;
+                }
                 self.speed_changed = None;
-                let done = match frame::decode(message) {
-                    Ok(request) => self.carry_out(&request),
-                    Err(error) => Err(Refused::new(Refusal::Request, format_args!("{error}"))),
+                let (tag, done) = match request {
+                    Ok((request, tag)) => (tag, self.carry_out(&request, tag)),
+                    Err(error) => (Tag::UNASKED, Err(Refused::new(Refusal::Request, format_args!("{error}")))),
                 };
                 if let Err(refused) = done {
-                    report::refuse(&refused);
+                    report::refuse(tag, &refused);
                 }
             }
         }
     }
 
-    fn carry_out(&mut self, request: &Request<'_>) -> Result<(), Refused> {
+    fn carry_out(&mut self, request: &Request<'_>, tag: Tag) -> Result<(), Refused> {
         match request {
-            Request::Hello { .. } => self.say_hello(),
-            Request::Load { source, allowed } => self.load(*source, allowed).map(|_| ())?,
+            Request::Hello { .. } => self.say_hello(tag),
+            Request::Load { source, allowed } => self.load(*source, allowed, tag).map(|_| ())?,
             Request::Start(start) => {
                 let running = find(start.instance)?;
                 start::plan(running, start)?;
-                send(&Event::Started { instance: start.instance });
+                answer(tag, &Event::Started { instance: start.instance });
                 start::begin(running)?;
             }
             Request::Stop { instance } => {
                 end::end(find(*instance)?);
-                send(&Event::Stopped { instance: *instance });
+                answer(tag, &Event::Stopped { instance: *instance });
             }
-            Request::List => send(&Event::Instances(residents())),
-            Request::Stats { instance } => send(&Event::Stats(stats(*instance)?)),
-            Request::Ping { token } => send(&Event::Pong { token: *token }),
+            Request::List => answer(tag, &Event::Instances(residents())),
+            Request::Stats { instance } => answer(tag, &Event::Stats(stats(*instance)?)),
+            Request::Ping { token } => answer(tag, &Event::Pong { token: *token }),
             Request::Upload(announced) => {
                 let offer = offer(announced)?;
                 let bytes = self.receiver.begin(offer, &mut self.store, &is_loaded).map_err(failed)?;
-                send(&Event::Received { token: announced.token, bytes, window: WINDOW });
+                answer(tag, &Event::Received { token: announced.token, bytes, window: WINDOW });
             }
             Request::Chunk { token, offset, bytes } => {
                 let bytes = self.receiver.add(*token, *offset, bytes, &mut self.store).map_err(failed)?;
-                send(&Event::Received { token: *token, bytes, window: WINDOW });
+                answer(tag, &Event::Received { token: *token, bytes, window: WINDOW });
             }
             Request::Store { token } => {
                 let slot = self.receiver.finish(*token, &mut self.store).map_err(failed)?;
-                send(&Event::Stored { token: *token, slot: slot.0 });
+                answer(tag, &Event::Stored { token: *token, slot: slot.0 });
             }
             Request::Confirm { slot } => {
                 if let Some(trial) = self.trial.take_if(|trial| trial.slot.0 == *slot) {
                     self.store.confirm(trial.slot).map_err(flash_failed)?;
                 }
-                self.say_slots();
+                self.say_slots(tag);
             }
             Request::Remove { slot } => {
                 let slot = SlotIndex(*slot);
@@ -214,11 +224,11 @@ impl Device {
                 }
                 self.trial.take_if(|trial| trial.slot == slot);
                 self.store.remove(slot).map_err(flash_failed)?;
-                self.say_slots();
+                self.say_slots(tag);
             }
-            Request::Slots => self.say_slots(),
+            Request::Slots => self.say_slots(tag),
             Request::Speed { baud } => {
-                send(&Event::Speed { baud: *baud });
+                answer(tag, &Event::Speed { baud: *baud });
                 console::set_speed(*baud);
                 self.speed_changed = Some(kernel::tick_count());
             }
@@ -245,13 +255,13 @@ impl Device {
             send(&Event::Stopped { instance: trial.instance });
         }
         if let Err(error) = self.store.reject(trial.slot) {
-            report::refuse(&flash_failed(error));
+            report::refuse(Tag::UNASKED, &flash_failed(error));
         }
-        self.say_slots();
+        self.say_slots(Tag::UNASKED);
         self.autostart();
     }
 
-    fn say_slots(&self) {
+    fn say_slots(&self, tag: Tag) {
         let headers: heapless::Vec<Option<SlotHeader>, { espb_slots::MAX_SLOTS }> =
             self.store.slots().map(|slot| self.store.header(slot).ok()).collect();
         let newest = self.store.choose().map(|boot| boot.slot);
@@ -270,10 +280,10 @@ impl Device {
             }
         });
         let slots = slots.collect();
-        send(&Event::Slots(Slots { floor: self.store.floor(), signed: self.store.key().is_some(), slots }));
+        answer(tag, &Event::Slots(Slots { floor: self.store.floor(), signed: self.store.key().is_some(), slots }));
     }
 
-    fn load(&mut self, source: Source, allowed: &[&str]) -> Result<&'static Running, Refused> {
+    fn load(&mut self, source: Source, allowed: &[&str], tag: Tag) -> Result<&'static Running, Refused> {
         let (running, loaded) = match source {
             Source::Newest => self.load_slot(self.newest()?, allowed)?,
             Source::Slot(slot) => {
@@ -285,7 +295,7 @@ impl Device {
                 load::load(Origin::Upload(token, upload), allowed)?
             }
         };
-        send(&Event::Loaded(loaded));
+        answer(tag, &Event::Loaded(loaded));
         Ok(running)
     }
 
@@ -318,13 +328,13 @@ impl Device {
 
     fn autostart(&mut self) {
         if self.store.choose().is_some_and(|boot| boot.header.autostart) {
-            let started = self.load(Source::Newest, &[]).and_then(|running| {
+            let started = self.load(Source::Newest, &[], Tag::UNASKED).and_then(|running| {
                 let (instance, call) = (running.id(), Call::Entry);
                 let start = Start { instance, call, arguments: heapless::Vec::new(), fuel: None, detached: true };
-                self.carry_out(&Request::Start(start))
+                self.carry_out(&Request::Start(start), Tag::UNASKED)
             });
             if let Err(refused) = started {
-                report::refuse(&refused);
+                report::refuse(Tag::UNASKED, &refused);
             }
         }
     }
@@ -336,21 +346,24 @@ impl Device {
         Some(unsafe { core::slice::from_raw_parts(bytes.as_ptr(), bytes.len()) })
     }
 
-    fn say_hello(&self) {
+    fn say_hello(&self, tag: Tag) {
         let slot = match self.store.choose() {
             Some(Boot { header, .. }) => Slot::Module { length: header.length, autostart: header.autostart },
             None if self.store.slots().next().is_none() => Slot::Missing,
             None if self.store.slots().all(|slot| self.store.header(slot) == Err(HeaderError::Empty)) => Slot::Empty,
             None => Slot::Corrupt,
         };
-        send(&Event::Hello(Hello {
-            protocol: PROTOCOL,
-            chip: CHIP,
-            firmware: env!("CARGO_PKG_VERSION"),
-            free_heap: kernel::heap::free_bytes() as u32,
-            boot_instructions: self.boot_instructions,
-            slot,
-        }));
+        answer(
+            tag,
+            &Event::Hello(Hello {
+                protocol: PROTOCOL,
+                chip: CHIP,
+                firmware: env!("CARGO_PKG_VERSION"),
+                free_heap: kernel::heap::free_bytes() as u32,
+                boot_instructions: self.boot_instructions,
+                slot,
+            }),
+        );
     }
 }
 

@@ -2,8 +2,10 @@
 
 use core::fmt::Write;
 
+use espb_format::checksum::crc32;
 use espb_format::signature::{Signature, ValType};
 use espb_link::event::{Event, Exited, Frame, MAX_BACKTRACE, MAX_TEXT, Refused, Trapped, Value};
+use espb_link::tag::Tag;
 use espb_vm::{Trap, TrapKind};
 
 use crate::{
@@ -14,14 +16,17 @@ use crate::{
     trial,
 };
 
-/// Tells the host of a refusal.
-pub fn refuse(refused: &load::Refused) {
-    link::send(&Event::Refused(Refused {
-        kind: refused.kind,
-        code: refused.code,
-        offset: refused.offset,
-        reason: &refused.reason,
-    }));
+/// Refuses a request.
+pub fn refuse(tag: Tag, refused: &load::Refused) {
+    link::answer(
+        tag,
+        &Event::Refused(Refused {
+            kind: refused.kind,
+            code: refused.code,
+            offset: refused.offset,
+            reason: &refused.reason,
+        }),
+    );
 }
 
 /// Looks whether the instance has come to an end; if so, ends it and tells the host.
@@ -73,6 +78,7 @@ fn trapped(running: &'static Running, progress: &Progress, trap: Trap) {
         let frames = report.frames().iter().map(|frame| Frame { function: frame.function, word: frame.offset / 4 });
         backtrace.extend(frames.take(MAX_BACKTRACE));
     }
+    let module_crc32 = crc32(running.instance().module().bytes());
     let length = progress.task.iter().position(|byte| *byte == 0).unwrap_or(progress.task.len());
     let task = core::str::from_utf8(progress.task.get(..length).unwrap_or_default()).unwrap_or("");
     trial::note_trap(instance);
@@ -84,6 +90,7 @@ fn trapped(running: &'static Running, progress: &Progress, trap: Trap) {
         value: value_of(&trap),
         task,
         backtrace,
+        module_crc32,
         instructions,
     }));
 }

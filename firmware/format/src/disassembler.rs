@@ -9,8 +9,10 @@ use crate::instruction::{Instruction, table_target};
 use crate::lines;
 use crate::opcode::Flow;
 use crate::operand::Operand;
+use crate::pair::Pair;
 
 /// The listing of a whole module: each function with its frame, each instruction with its byte offset in the code section.
+/// A `+` joins an instruction to the next one as a pair.
 /// Where the module carries lines, a comment names the C line when it changes. What cannot be decoded is shown as `.word`.
 pub fn module(module: &Module<'_>) -> String {
     (0..module.function_count()).map(|index| function(module, index as u16)).collect::<Vec<_>>().join("\n")
@@ -70,7 +72,9 @@ fn instruction(module: &Module<'_>, at: u32, end: u32, text: &mut String) -> u32
     };
     let operands: Vec<String> =
         instruction.operands().map(|(operand, value)| operand_text(module, operand, value, at)).collect();
-    let line = format!("  {:04x}  {:<9} {}", at * 4, instruction.opcode.mnemonic(), operands.join(", "));
+    let joined = if Pair::from_byte(word as u8).is_some() { "+" } else { "" };
+    let mnemonic = format!("{}{joined}", instruction.opcode.mnemonic());
+    let line = format!("  {:04x}  {mnemonic:<9} {}", at * 4, operands.join(", "));
     let _ = writeln!(text, "{}", line.trim_end());
     if instruction.opcode.flow() != Flow::Switch {
         return at + instruction.words();
@@ -95,7 +99,7 @@ fn operand_text(module: &Module<'_>, operand: Operand, value: i64, at: u32) -> S
         Operand::StaticAddress => format!("ram+{value}"),
         Operand::ConstantAddress => format!("ro+{value}"),
         Operand::ThreadLocalAddress => format!("tls+{value}"),
-        Operand::Target8 | Operand::Target16 | Operand::Target24 | Operand::Target32 => {
+        Operand::Target8 | Operand::Target16 | Operand::Target24 => {
             format!("{:04x}", (i64::from(at) + value) * 4)
         }
         Operand::Function => function_name(module, value as u16),

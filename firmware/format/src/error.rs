@@ -86,6 +86,8 @@ reasons! {
     ThreadLocal = 24, "the record of thread-local variables is malformed";
     /// Exports do not ascend by name, so one name may stand for two functions.
     Order = 25, "the exports are not in the order of their names, each once";
+    /// The code of a pair in front of another instruction than its second, or of one with another register than its first writes.
+    Pair = 26, "an instruction is marked as the first of a pair that it does not make with the next";
 }
 
 impl FormatError {

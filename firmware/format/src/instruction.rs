@@ -3,6 +3,7 @@
 use crate::error::Reason;
 use crate::opcode::{EXTENSION, Opcode};
 use crate::operand::{Field, Operand};
+use crate::pair;
 
 /// Most operands of an instruction.
 pub const MAX_OPERANDS: usize = 3;
@@ -55,8 +56,8 @@ pub fn range(operand: Operand) -> (i64, i64) {
         operand => {
             let bits = match operand.field() {
                 Field::Byte => 8,
-                Field::Half => 16,
-                Field::Whole | Field::Extension => 24,
+                Field::Half | Field::Extension => 16,
+                Field::Whole => 24,
                 Field::Wide => 32,
             };
             if operand.is_signed() { (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) } else { (0, (1 << bits) - 1) }
@@ -118,15 +119,16 @@ impl Instruction {
                     word |= (bits & 0xff) << 24;
                     extension = Some(extension_word(bits >> 8));
                 }
-                Field::Extension => extension = Some(extension_word(bits)),
+                // The first byte field once more: whoever comes back from a call finds its window right before.
+                Field::Extension => extension = Some(extension_word(bits << 8 | word >> 8 & 0xff)),
             }
         }
         Ok(Encoded { word, extension })
     }
 
-    /// Reads the instruction at the start of `words`. Unused fields must be zero.
+    /// Reads an instruction; where its word has the code of a pair, the first of the pair. Unused fields must be zero.
     pub fn decode(word: u32, next: Option<u32>) -> Result<Self, Reason> {
-        let opcode = Opcode::from_byte(word as u8).ok_or(Reason::Opcode)?;
+        let opcode = pair::opcode(word).ok_or(Reason::Opcode)?;
         let mut operands = [0; MAX_OPERANDS];
         let mut shift = 8;
         let mut used = 0xff;
@@ -151,7 +153,13 @@ impl Instruction {
                     used |= 0xff00_0000;
                     (extension()? & !0xff | word >> 24, 32)
                 }
-                Field::Extension => (extension()? >> 8, 24),
+                Field::Extension => {
+                    let extension = extension()?;
+                    if (extension ^ word) >> 8 & 0xff != 0 {
+                        return Err(Reason::Extension);
+                    }
+                    (extension >> 16, 16)
+                }
             };
             *place = if is_register(*operand) {
                 if bits & 3 != 0 {

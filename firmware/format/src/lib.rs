@@ -24,6 +24,7 @@ pub mod instruction;
 pub mod lines;
 pub mod opcode;
 pub mod operand;
+pub mod pair;
 pub mod record;
 pub mod section;
 pub mod signature;

@@ -4,7 +4,7 @@
 //! A row is: meaning (one line, in the words of specs/isa.md), name, code, mnemonic, operands in field order, where control goes next.
 //! In the meanings, `d` is the written register, `a` and `b` the read ones, `i` the immediate, in operand order; arithmetic wraps.
 //!
-//! The naming grammar: *operation*\[`i` immediate\]\[64 | f32 | f64\]\[`.w` wide immediate or target\].
+//! The naming grammar: *operation*\[`i` immediate\]\[64 | f32 | f64\]\[`.w` wide immediate\].
 
 use crate::operand::Operand;
 
@@ -182,6 +182,7 @@ macro_rules! for_each_opcode {
             "d = a + 4 × b" AddShifted2 0x8d "addsl2" [W32 R32 R32] Next;
             "d = a + 8 × b" AddShifted3 0x8e "addsl3" [W32 R32 R32] Next;
             "d = a + 16 × b" AddShifted4 0x8f "addsl4" [W32 R32 R32] Next;
+            "d = a if b is odd, else 0" SelectOdd 0xde "selodd" [W32 R32 R32] Next;
 
             "d = byte at a + i, sign-extended" Load8Signed 0x90 "ld8s" [W32 R32 Displacement1] Next;
             "d = byte at a + i" Load8 0x91 "ld8" [W32 R32 Displacement1] Next;
@@ -256,24 +257,8 @@ macro_rules! for_each_opcode {
             "if a ≥ i (i sign-extended), unsigned, goes to the target" BranchGreaterEqualUnsignedImmediate 0xce "bgeui" [R32 I8 Target8] Branch;
             "a += i; if a ≠ 0 goes to the target" AddBranchNonZero 0xcf "addbnez" [X32 I8 Target8] Branch;
             "a += i; if a = 0 goes to the target" AddBranchZero 0xd0 "addbeqz" [X32 I8 Target8] Branch;
-            "a += 1; if a ≠ b goes to the target" IncrementBranchNotEqual 0xd1 "incbne" [X32 R32 Target8] Branch;
-            "a += 1; if a = b goes to the target" IncrementBranchEqual 0xd2 "incbeq" [X32 R32 Target8] Branch;
-            "beq with a wide target" BranchEqualWide 0xd3 "beq.w" [R32 R32 Target32] Branch;
-            "bne with a wide target" BranchNotEqualWide 0xd4 "bne.w" [R32 R32 Target32] Branch;
-            "blts with a wide target" BranchLessSignedWide 0xd5 "blts.w" [R32 R32 Target32] Branch;
-            "bges with a wide target" BranchGreaterEqualSignedWide 0xd6 "bges.w" [R32 R32 Target32] Branch;
-            "bltu with a wide target" BranchLessUnsignedWide 0xd7 "bltu.w" [R32 R32 Target32] Branch;
-            "bgeu with a wide target" BranchGreaterEqualUnsignedWide 0xd8 "bgeu.w" [R32 R32 Target32] Branch;
-            "beqi with a wide target" BranchEqualImmediateWide 0xd9 "beqi.w" [R32 I8 Target32] Branch;
-            "bnei with a wide target" BranchNotEqualImmediateWide 0xda "bnei.w" [R32 I8 Target32] Branch;
-            "bltsi with a wide target" BranchLessSignedImmediateWide 0xdb "bltsi.w" [R32 I8 Target32] Branch;
-            "bgesi with a wide target" BranchGreaterEqualSignedImmediateWide 0xdc "bgesi.w" [R32 I8 Target32] Branch;
-            "bltui with a wide target" BranchLessUnsignedImmediateWide 0xdd "bltui.w" [R32 I8 Target32] Branch;
-            "bgeui with a wide target" BranchGreaterEqualUnsignedImmediateWide 0xde "bgeui.w" [R32 I8 Target32] Branch;
-            "addbnez with a wide target" AddBranchNonZeroWide 0xdf "addbnez.w" [X32 I8 Target32] Branch;
-            "addbeqz with a wide target" AddBranchZeroWide 0xf0 "addbeqz.w" [X32 I8 Target32] Branch;
-            "incbne with a wide target" IncrementBranchNotEqualWide 0xf1 "incbne.w" [X32 R32 Target32] Branch;
-            "incbeq with a wide target" IncrementBranchEqualWide 0xf2 "incbeq.w" [X32 R32 Target32] Branch;
+            "if a + 1 ≠ b goes to the target; either way a += 1" IncrementBranchNotEqual 0xd1 "incbne" [X32 R32 Target8] Branch;
+            "if a + 1 = b goes to the target; either way a += 1" IncrementBranchEqual 0xd2 "incbeq" [X32 R32 Target8] Branch;
             "if a (unsigned) < i goes to the target in extension word a of the i that follow, else past them" Switch 0xe0 "switch" [R32 TableLength] Switch;
             "calls function i: arguments in the window from its first register on, the result in the same place" Call 0xe1 "call" [Window Function] Call;
             "calls the module function whose thunk address is a; traps unless it is one of signature i" CallIndirect 0xe2 "calli" [Window R32 Signature] Call;

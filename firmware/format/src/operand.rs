@@ -45,7 +45,7 @@ pub enum Field {
     Whole,
     /// c and the extension word: 32 bits.
     Wide,
-    /// The extension word alone: 24 bits.
+    /// The upper 16 bits of the extension word; the byte between them and the first one repeats field a.
     Extension,
 }
 
@@ -96,8 +96,6 @@ pub enum Operand {
     Target16,
     /// The same, 24-bit.
     Target24,
-    /// The same, 32-bit, wide.
-    Target32,
     /// First register of a call's window: arguments from here on, result in the same place. At least slot 2 (the link lies below).
     Window,
     /// 16-bit function index.
@@ -106,7 +104,7 @@ pub enum Operand {
     Import,
     /// 16-bit index into the table of address-taken functions.
     Callback,
-    /// 24-bit signature index in the extension word.
+    /// 16-bit signature index in the extension word.
     Signature,
     /// Number of extension words that follow as jump table; each holds a 24-bit signed target.
     TableLength,
@@ -124,7 +122,7 @@ impl Operand {
             I16 | Stack(_) | Static(_) | StackAddress | StaticAddress | ConstantAddress | ThreadLocalAddress
             | Target16 | Function | Import | Callback | TableLength => Field::Half,
             Target24 => Field::Whole,
-            I32 | Target32 => Field::Wide,
+            I32 => Field::Wide,
             Signature => Field::Extension,
         }
     }
@@ -132,7 +130,7 @@ impl Operand {
     /// Whether the field is read as a two's complement number.
     pub const fn is_signed(self) -> bool {
         use Operand::*;
-        matches!(self, I8 | I16 | I32 | Target8 | Target16 | Target24 | Target32)
+        matches!(self, I8 | I16 | I32 | Target8 | Target16 | Target24)
     }
 
     /// Register slots it names: 0 for what is not a register.
@@ -148,6 +146,6 @@ impl Operand {
     /// Whether it is a branch distance.
     pub const fn is_target(self) -> bool {
         use Operand::*;
-        matches!(self, Target8 | Target16 | Target24 | Target32)
+        matches!(self, Target8 | Target16 | Target24)
     }
 }

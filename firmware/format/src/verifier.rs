@@ -11,6 +11,7 @@ use core::ops::Deref;
 use crate::container::{Function, Module, SectionKind};
 use crate::error::{FormatError, Reason};
 use crate::instruction::{is_extension, table_target};
+use crate::pair::Pair;
 use crate::signature::Signature;
 use class::{Bound, Class, Rest};
 
@@ -113,10 +114,18 @@ impl FunctionCheck<'_, '_> {
 
     /// Checks what registers and unused bits leave, and gives the position of the next instruction.
     fn rest(&self, class: &Class, word: u32, at: usize) -> Result<usize, Reason> {
+        let next = self.operands(class, word, at)?;
+        match (Pair::from_byte(word as u8), self.word(next)) {
+            (Some(pair), Some(second)) if !pair.holds(word, second) => Err(Reason::Pair),
+            _ => Ok(next),
+        }
+    }
+
+    fn operands(&self, class: &Class, word: u32, at: usize) -> Result<usize, Reason> {
         let half = word >> 16;
         match class.rest {
             Rest::Unknown => return Err(Reason::Opcode),
-            Rest::Nothing => {}
+            Rest::Nothing | Rest::Pair => {}
             Rest::Bounded => self.bounded(half, class.bound)?,
             Rest::Extension => {
                 self.extension(at)?;
@@ -125,20 +134,15 @@ impl FunctionCheck<'_, '_> {
             Rest::Target8 => self.target(at, word as i32 >> 24)?,
             Rest::Target16 => self.target(at, word as i32 >> 16)?,
             Rest::Target24 => self.target(at, word as i32 >> 8)?,
-            Rest::Target32 => {
-                let high = self.extension(at)? << 8;
-                self.target(at, (high | word >> 24) as i32)?;
-                return Ok(at + 2);
-            }
             Rest::Table => return self.jump_table(at, half as usize),
             Rest::Call => self.call(word, self.callee(half)?)?,
             Rest::CallIndirect => {
-                self.call(word, self.signature(self.extension(at)?).and_then(fixed)?)?;
+                self.call(word, self.signature_behind(word, at).and_then(fixed)?)?;
                 return Ok(at + 2);
             }
             Rest::CallImport => self.call(word, self.import(half).and_then(fixed)?)?,
             Rest::CallImportVariadic => {
-                let all = self.signature(self.extension(at)?)?;
+                let all = self.signature_behind(word, at)?;
                 let continues = all.continues(&self.import(half)?);
                 self.call(word, Some(all).filter(|_| continues).ok_or(Reason::Call)?)?;
                 return Ok(at + 2);
@@ -148,7 +152,7 @@ impl FunctionCheck<'_, '_> {
             Rest::ReturnValue64 => self.gives(2)?,
             Rest::TailCall => self.tail_call(self.callee(half)?)?,
             Rest::TailCallIndirect => {
-                self.tail_call(self.signature(self.extension(at)?)?)?;
+                self.tail_call(self.signature_behind(word, at)?)?;
                 return Ok(at + 2);
             }
         }
@@ -169,6 +173,15 @@ impl FunctionCheck<'_, '_> {
     /// The payload of the extension word behind the instruction at `at`.
     fn extension(&self, at: usize) -> Result<u32, Reason> {
         self.word(at + 1).filter(|word| is_extension(*word)).map(|word| word >> 8).ok_or(Reason::Extension)
+    }
+
+    /// The signature in the extension word behind the instruction at `at`, which repeats the instruction's field a.
+    fn signature_behind(&self, word: u32, at: usize) -> Result<Signature, Reason> {
+        let extension = self.extension(at)?;
+        if (extension ^ word >> 8) & 0xff != 0 {
+            return Err(Reason::Extension);
+        }
+        self.signature(extension >> 8)
     }
 
     fn jump_table(&self, at: usize, length: usize) -> Result<usize, Reason> {

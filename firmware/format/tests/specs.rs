@@ -4,6 +4,7 @@ use std::path::Path;
 
 use espb_format::container::SectionKind;
 use espb_format::opcode::Opcode;
+use espb_format::pair::Pair;
 
 /// Compares the part of `file` between the two markers named `part` with `expected`, or rewrites it.
 fn check(file: &str, part: &str, expected: &str) {
@@ -40,6 +41,18 @@ fn isa_lists_every_opcode() {
         );
     }
     check("isa.md", "opcodes", &table);
+}
+
+#[test]
+fn isa_lists_every_pair() {
+    let mut table =
+        String::from("| code | first | second | field that names the register written |\n|---|---|---|---|\n");
+    for pair in Pair::ALL {
+        let field = ["", "*a*", "*b*", "*c*"][usize::from(pair.field)];
+        table +=
+            &format!("| {:#04x} | `{}` | `{}` | {field} |\n", pair.code, pair.first.mnemonic(), pair.second.mnemonic());
+    }
+    check("isa.md", "pairs", &table);
 }
 
 #[test]

@@ -254,6 +254,8 @@ pub struct Trapped<'a> {
     pub task: &'a str,
     /// Where, innermost first.
     pub backtrace: Vec<Frame, MAX_BACKTRACE>,
+    /// CRC-32 of the module's bytes: which module it was.
+    pub module_crc32: u32,
     /// Machine instructions of the whole chip from `Started` to here.
     pub instructions: u64,
 }

@@ -12,6 +12,7 @@ pub mod event;
 pub mod frame;
 pub mod request;
 pub mod splitter;
+pub mod tag;
 #[cfg(test)]
 mod tests;
 
@@ -38,5 +39,5 @@ pub enum Source {
 /// Version of the messages. Both sides say theirs in `Hello`; a difference ends the conversation.
 pub const PROTOCOL: u16 = 4;
 
-/// Longest message in bytes, serialised, without checksum.
+/// Longest message in bytes, serialised, its tag included, without checksum.
 pub const MAX_MESSAGE: usize = 1024;

@@ -34,11 +34,12 @@ impl<'a> Backtrace<'a> {
             let (interrupted, position) = (below(4)?, below(3)?);
             return (interrupted != NOTHING).then_some((interrupted, position));
         }
-        let last = (link.offset() / 4).checked_sub(1)?;
-        // An indirect call has its signature in an extension word.
-        let call =
-            if self.context.module().code_word(last).is_some_and(is_extension) { last.checked_sub(1)? } else { last };
-        Some((fp.checked_sub(link.window() as u32)?, call))
+        let program = self.context.program();
+        let last = program.word_of(program.position(link)).checked_sub(1)?;
+        let word = self.context.module().code_word(last)?;
+        // An indirect call has its signature in an extension word. Either word has the window.
+        let call = if is_extension(word) { last.checked_sub(1)? } else { last };
+        Some((fp.checked_sub(word >> 8 & 0xff)?, call))
     }
 }
 

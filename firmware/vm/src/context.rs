@@ -68,6 +68,8 @@ pub struct Context<'i> {
     host_data: Cell<*const ()>,
     /// Where the last interrupted function stood, and the slots of its frame: a sort interrupts one place thousands of times.
     interrupted: Cell<(*const u8, u32)>,
+    /// The address, the signature and the function of the last indirect call: most places call the same function again and again.
+    last_callee: Cell<(u32, u32, Record)>,
     /// Instruction at which the task left the interpreter (or will enter it).
     pub(crate) pc: Cell<*const u8>,
     /// Frame pointer at that moment.
@@ -132,6 +134,8 @@ impl<'i> Context<'i> {
             entries: Cell::new(0),
             host_data: Cell::new(core::ptr::null()),
             interrupted: Cell::new((core::ptr::null(), 0)),
+            // No signature has this index.
+            last_callee: Cell::new((0, u32::MAX, program.function(0))),
             pc: Cell::new(program.code(0)),
             fp: Cell::new(base),
             sp: Cell::new(stack_low + size),
@@ -358,6 +362,19 @@ impl<'i> Context<'i> {
     #[inline(always)]
     pub(crate) fn callee(&self, address: u32) -> Option<Record> {
         self.thunks.place(address).and_then(|place| self.program.callback(place))
+    }
+
+    /// The function of the last indirect call, if that was one to this address with this signature.
+    #[inline(always)]
+    pub(crate) fn last_callee(&self, address: u32, signature: u16) -> Option<Record> {
+        let (last_address, last_signature, record) = self.last_callee.get();
+        (last_address == address && last_signature == signature.into()).then_some(record)
+    }
+
+    /// Keeps what [`Self::last_callee`] answers; the callee must have been checked.
+    #[inline(always)]
+    pub(crate) fn remember_callee(&self, address: u32, signature: u16, record: Record) {
+        self.last_callee.set((address, signature.into(), record));
     }
 
     /// What an import of verified code is bound to.

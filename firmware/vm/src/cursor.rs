@@ -5,7 +5,7 @@
 //! fields lie in the code section, and every way on leads to an instruction of the same function. The frame lies in the shadow
 //! stack, because a call checks that before it moves the frame pointer. Never here: what an instruction does.
 
-use crate::link::Link;
+use crate::link::{Link, WINDOW_BEHIND};
 
 /// Where the interpreter is: an instruction, and the frame it works on.
 #[derive(Clone, Copy)]
@@ -67,6 +67,13 @@ impl Cursor {
     #[inline(always)]
     pub(crate) fn extension(self, index: usize) -> i32 {
         self.word_at(index) as i32 >> 8
+    }
+
+    /// The signature in the first extension word.
+    #[inline(always)]
+    pub(crate) fn signature(self) -> u16 {
+        // SAFETY: verified code: the instruction has an extension word.
+        u16::from_le(unsafe { self.pc.add(6).cast::<u16>().read() })
     }
 
     /// The wide field: c and the first extension word.
@@ -142,6 +149,19 @@ impl Cursor {
         unsafe { core::slice::from_raw_parts(self.slot(self.byte::<1>()), slots.into()) }
     }
 
+    /// States that a field names the register with this byte, if any field is given (not 0), so that what was written there just now need not
+    /// be read again.
+    ///
+    /// # Safety
+    /// The field has this byte.
+    #[inline(always)]
+    pub(crate) unsafe fn assume<const FIELD: usize>(self, byte: u8) {
+        if FIELD > 0 {
+            // SAFETY: as the caller promises.
+            unsafe { core::hint::assert_unchecked(self.byte::<FIELD>() == byte) }
+        }
+    }
+
     /// To the instruction `words` away.
     #[inline(always)]
     pub(crate) fn go(&mut self, words: i32) {
@@ -181,10 +201,15 @@ impl Cursor {
         unsafe { (Link::from_word(below.sub(2).read()), below.sub(1).read()) }
     }
 
-    /// Back to a caller whose frame lies `window` bytes below.
+    /// Back to a caller, who goes on at `pc`.
+    ///
+    /// # Safety
+    /// `pc` is where the link of this frame leads, and that is no entry.
     #[inline(always)]
-    pub(crate) fn leave(&mut self, pc: *const u8, window: usize) {
-        self.fp = self.fp.wrapping_sub(window);
+    pub(crate) unsafe fn leave(&mut self, pc: *const u8) {
+        // SAFETY: verified code: a call stands before `pc`, and its last word has the window in its second byte.
+        let window = unsafe { pc.sub(WINDOW_BEHIND).read() };
+        self.fp = self.fp.wrapping_sub(window.into());
         self.pc = pc;
     }
 }

@@ -13,7 +13,6 @@ use crate::backtrace::Frame;
 use crate::heap::{self, Heap, HeapUse};
 use crate::host::{Host, HostFunction};
 use crate::layout::{Granule, Layout, LoadError};
-use crate::link::Link;
 use crate::memory::Memory;
 use crate::trap::{Trap, TrapKind};
 
@@ -164,10 +163,6 @@ impl<'m> Instance<'m> {
         let layout = Layout::of(&module, core::mem::size_of_val::<[MaybeUninit<Granule>]>(block))?;
         if !module.bytes().as_ptr().addr().is_multiple_of(4) {
             return Err(LoadError::Alignment);
-        }
-        let code = module.section(SectionKind::Code).len();
-        if code > Link::MAX_CODE {
-            return Err(LoadError::Code(code));
         }
         let needed = module.callback_count() as u32;
         if needed > u32::from(thunks.count) {

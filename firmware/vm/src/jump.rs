@@ -47,7 +47,8 @@ pub(crate) fn long(context: &Context<'_>, at: Cursor) -> Result<(Cursor, u32), F
         if link.is_entry() {
             return Err(gone);
         }
-        there.leave(context.program().at(link.offset()), link.window());
+        // SAFETY: the link is that of this frame and no entry.
+        unsafe { there.leave(context.program().position(link)) };
         inside = context.program().word_of(there.pc()).wrapping_sub(1);
     }
     let module = context.module();

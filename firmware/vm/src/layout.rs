@@ -7,8 +7,6 @@ use core::fmt;
 
 use espb_format::container::{LINEAR_UNIT, Module};
 
-use crate::link::Link;
-
 /// Unit of memory blocks, heap blocks and stacks: 16 bytes, aligned to 16.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(16))]
@@ -108,8 +106,6 @@ pub enum LoadError {
     },
     /// The module does not start at a multiple of 4.
     Alignment,
-    /// The module has more code than a return address can name; the value is how many bytes.
-    Code(usize),
     /// The host has no such function; the value is the import's index.
     Import(u16),
     /// There are fewer thunks than address-taken functions.
@@ -131,7 +127,6 @@ impl fmt::Display for LoadError {
                 )
             }
             Self::Alignment => f.write_str("the module must lie at an address that is a multiple of 4"),
-            Self::Code(bytes) => write!(f, "the module has {bytes} bytes of code; {} can be run", Link::MAX_CODE),
             Self::Import(index) => write!(f, "import {index} is no function of this host"),
             Self::Thunks { needed, available } => {
                 write!(f, "the module needs {needed} callback thunks and {available} are free")

@@ -30,6 +30,7 @@ mod link;
 mod memory;
 mod operate;
 mod program;
+mod rare;
 mod slow;
 mod trap;
 

@@ -150,14 +150,6 @@ impl Cursor {
         (before, after)
     }
 
-    /// Adds to the register that field a names; the sum.
-    #[inline(always)]
-    pub(crate) fn increase(self, by: u32) -> u32 {
-        let sum = self.read::<1>().wrapping_add(by);
-        self.write(sum);
-        sum
-    }
-
     /// Base register and index register: an address.
     #[inline(always)]
     pub(crate) fn indexed<const SCALE: u32>(self) -> u32 {

@@ -3,6 +3,8 @@
 use espb_format::container::{LINEAR_UNIT, SectionKind};
 use espb_format::verifier::Verified;
 
+use crate::link::Link;
+
 /// Where a module's code and function table lie.
 #[derive(Clone, Copy)]
 pub(crate) struct Program {
@@ -34,22 +36,38 @@ impl Program {
         self.code.wrapping_add(word as usize * 4)
     }
 
-    /// The instruction at a byte offset of the code section.
-    #[inline(always)]
-    pub(crate) fn at(self, offset: u32) -> *const u8 {
-        self.code.wrapping_add(offset as usize)
-    }
-
-    /// Byte offset of an instruction in the code section.
-    #[inline(always)]
-    pub(crate) fn offset_of(self, pc: *const u8) -> u32 {
-        pc.addr().wrapping_sub(self.code.addr()) as u32
-    }
-
     /// The word of the code section at which an instruction stands.
     #[inline(always)]
     pub(crate) fn word_of(self, pc: *const u8) -> u32 {
-        self.offset_of(pc) / 4
+        (pc.addr().wrapping_sub(self.code.addr()) / 4) as u32
+    }
+
+    /// The link to this position, which is behind a call.
+    #[cfg(target_pointer_width = "32")]
+    #[inline(always)]
+    pub(crate) fn link(self, pc: *const u8) -> Link {
+        Link::from_word(pc.expose_provenance() as u32)
+    }
+
+    /// The position that a link leads to.
+    #[cfg(target_pointer_width = "32")]
+    #[inline(always)]
+    pub(crate) fn position(self, link: Link) -> *const u8 {
+        core::ptr::with_exposed_provenance(link.word() as usize)
+    }
+
+    /// The link to this position, which is behind a call.
+    #[cfg(not(target_pointer_width = "32"))]
+    #[inline(always)]
+    pub(crate) fn link(self, pc: *const u8) -> Link {
+        Link::from_word(pc.addr().wrapping_sub(self.code.addr()) as u32)
+    }
+
+    /// The position that a link leads to.
+    #[cfg(not(target_pointer_width = "32"))]
+    #[inline(always)]
+    pub(crate) fn position(self, link: Link) -> *const u8 {
+        self.code.wrapping_add(link.word() as usize)
     }
 
     /// The record of the address-taken function with this index, if there are so many.
@@ -98,6 +116,7 @@ impl Record {
     /// Bytes of its linear frame.
     #[inline(always)]
     pub(crate) fn linear_frame(self) -> u32 {
-        (self.word::<1>() >> 16) * LINEAR_UNIT
+        // SAFETY: as in `word`.
+        u32::from(u16::from_le(unsafe { self.place.cast::<u16>().add(3).read() })) * LINEAR_UNIT
     }
 }

@@ -1,7 +1,5 @@
 //! The long and the rare parts of instructions, out of the interpreter's loop so that its state stays in registers.
 
-use espb_format::opcode::Opcode;
-
 use crate::context::Context;
 use crate::cursor::Cursor;
 use crate::host::{HostCall, HostFunction};
@@ -61,38 +59,6 @@ pub(crate) fn indirect_target(context: &Context<'_>, address: u32, wanted: u16) 
     }
 }
 
-/// 64-bit division and remainder; `None` for a divisor of 0.
-#[inline(never)]
-pub(crate) fn divide64(opcode: u8, a: u64, b: u64) -> Option<u64> {
-    const DIV_SIGNED: u8 = Opcode::DivSigned64 as u8;
-    const DIV_UNSIGNED: u8 = Opcode::DivUnsigned64 as u8;
-    const REM_SIGNED: u8 = Opcode::RemSigned64 as u8;
-    let (signed_a, signed_b) = (a as i64, b as i64);
-    if b == 0 {
-        return None;
-    }
-    Some(match opcode {
-        DIV_SIGNED => signed_a.wrapping_div(signed_b) as u64,
-        DIV_UNSIGNED => a / b,
-        REM_SIGNED => signed_a.wrapping_rem(signed_b) as u64,
-        _ => a % b,
-    })
-}
-
-/// memmove.
-#[inline(never)]
-pub(crate) fn memory_move(context: &Context<'_>, at: Cursor) -> Result<(), Failure> {
-    context.charge(at.read::<3>()).map_err(|kind| (kind, 0))?;
-    context.instance().memory().copy(at.read::<1>(), at.read::<2>(), at.read::<3>()).map_err(failure)
-}
-
-/// memset.
-#[inline(never)]
-pub(crate) fn memory_set(context: &Context<'_>, at: Cursor) -> Result<(), Failure> {
-    context.charge(at.read::<3>()).map_err(|kind| (kind, 0))?;
-    context.instance().memory().fill(at.read::<1>(), at.read::<2>() as u8, at.read::<3>()).map_err(failure)
-}
-
 /// The linear stack pointer after taking `size` bytes.
 #[inline(never)]
 pub(crate) fn stack_allocate(context: &Context<'_>, sp: u32, size: u32) -> Result<u32, Failure> {
@@ -115,36 +81,4 @@ pub(crate) fn is_own_stack_pointer(context: &Context<'_>, at: Cursor, wanted: u3
         .function_at(context.program().word_of(at.pc()))
         .map_or(0, |index| context.program().function(index).linear_frame());
     wanted >= context.stack_limit() && wanted <= entry - frame && wanted.is_multiple_of(Granule::SIZE)
-}
-
-/// The address that `adtls` names.
-#[inline(never)]
-pub(crate) fn thread_local(context: &Context<'_>, at: Cursor) -> Result<u32, Failure> {
-    context.thread_block().map(|block| block.wrapping_add(at.half().into())).map_err(failure)
-}
-
-/// Conversions between integers and floats: most of their time goes to the routines that do them.
-#[inline(never)]
-pub(crate) fn convert(at: Cursor) {
-    match Opcode::from_byte(at.byte::<0>()) {
-        Some(Opcode::F32ToI32) => at.word(|a| f32::from_bits(a) as i32 as u32),
-        Some(Opcode::F32ToU32) => at.word(|a| f32::from_bits(a) as u32),
-        Some(Opcode::F32ToI64) => at.widen(|a| f32::from_bits(a) as i64 as u64),
-        Some(Opcode::F32ToU64) => at.widen(|a| f32::from_bits(a) as u64),
-        Some(Opcode::F64ToI32) => at.narrow(|a| f64::from_bits(a) as i32 as u32),
-        Some(Opcode::F64ToU32) => at.narrow(|a| f64::from_bits(a) as u32),
-        Some(Opcode::F64ToI64) => at.pair(|a| f64::from_bits(a) as i64 as u64),
-        Some(Opcode::F64ToU64) => at.pair(|a| f64::from_bits(a) as u64),
-        Some(Opcode::I32ToF32) => at.word(|a| (a as i32 as f32).to_bits()),
-        Some(Opcode::U32ToF32) => at.word(|a| (a as f32).to_bits()),
-        Some(Opcode::I64ToF32) => at.narrow(|a| (a as i64 as f32).to_bits()),
-        Some(Opcode::U64ToF32) => at.narrow(|a| (a as f32).to_bits()),
-        Some(Opcode::I32ToF64) => at.widen(|a| f64::from(a as i32).to_bits()),
-        Some(Opcode::U32ToF64) => at.widen(|a| f64::from(a).to_bits()),
-        Some(Opcode::I64ToF64) => at.pair(|a| (a as i64 as f64).to_bits()),
-        Some(Opcode::U64ToF64) => at.pair(|a| (a as f64).to_bits()),
-        Some(Opcode::F32ToF64) => at.widen(|a| f64::from(f32::from_bits(a)).to_bits()),
-        Some(Opcode::F64ToF32) => at.narrow(|a| (f64::from_bits(a) as f32).to_bits()),
-        _ => {}
-    }
 }

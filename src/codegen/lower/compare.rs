@@ -6,7 +6,7 @@ use super::Lower;
 use super::emit::{fits_i8, imm, reg};
 use super::operand::sign_extend;
 use crate::codegen::abi::{self, Kind};
-use crate::codegen::machine::{Arg, Reg, Source, VReg};
+use crate::codegen::machine::{Arg, Const, Reg, Source, VReg};
 use crate::codegen::refusal::Lowered;
 use crate::ir::{BinaryOp, FloatPredicate, InstructionKind, IntPredicate, Operand};
 use espb_format::opcode::Opcode;
@@ -345,8 +345,11 @@ impl Lower<'_, '_> {
         no: (&Operand, usize),
     ) -> Lowered<()> {
         // A constant goes into the unconditional part, which needs no register for it.
+        // Of two constants 0 does: `fuse` may then need neither.
+        let no_is_zero = kind.lanes() == 1 && self.source(no.0, no.1, 0)? == Source::Const(Const::Int(0));
         let yes_is_constant = !matches!(self.source(yes.0, yes.1, 0)?, Source::Lane(_));
-        let (first, second, inverted) = if yes_is_constant { (yes, no, !inverted) } else { (no, yes, inverted) };
+        let (first, second, inverted) =
+            if yes_is_constant && !no_is_zero { (yes, no, !inverted) } else { (no, yes, inverted) };
         let moved =
             if kind.lanes() == 2 { self.get64_leaf(second.0, second.1)? } else { self.get_leaf(second.0, second.1)? };
         let mut base = Vec::new();

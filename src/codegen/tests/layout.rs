@@ -114,7 +114,7 @@ fn branch_over(between: usize) -> Vec<Opcode> {
 }
 
 #[test]
-fn a_branch_is_wide_only_where_its_target_is_out_of_reach() {
-    assert_eq!(branch_over(126)[0], Opcode::BranchEqual, "127 words on");
-    assert_eq!(branch_over(127)[0], Opcode::BranchEqualWide);
+fn a_branch_goes_around_a_jump_only_where_its_target_is_out_of_reach() {
+    assert_eq!(branch_over(126)[..2], [Opcode::BranchEqual, Opcode::Unreachable], "127 words on");
+    assert_eq!(branch_over(127)[..2], [Opcode::BranchNotEqual, Opcode::Jump]);
 }

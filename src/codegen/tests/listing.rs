@@ -12,7 +12,8 @@ fn listing(body: &str) -> String {
     let program = read(&Request { inputs, roots: vec!["f".to_owned()] }).unwrap_or_else(|all| panic!("{all:#?}"));
     let options = Options { entry: None, exports: vec!["f".to_owned()], ..Options::default() };
     let module = generate(&program.module, &Silent, &options).unwrap_or_else(|all| panic!("{all:#?}"));
-    labelled(&disassembler::module(&Module::parse(&module).expect("well-formed")))
+    // Without the marks of pairs: what is a pair follows from the code and from nothing else.
+    labelled(&disassembler::module(&Module::parse(&module).expect("well-formed")).replace("+ ", " "))
 }
 
 /// Replaces offsets by labels, so that a change of one instruction is a change of one line.

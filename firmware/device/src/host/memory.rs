@@ -7,6 +7,10 @@ use super::{Call, Registration, own};
 pub const TABLE: &[Registration] = &[
     own("memcpy", copy),
     own("memmove", copy),
+    own("mempcpy", |call| {
+        copy(call)?;
+        Ok(call.word(0).wrapping_add(call.word(2)).into())
+    }),
     own("memset", |call| {
         call.vm.memory().fill(call.word(0), call.word(1) as u8, call.word(2))?;
         Ok(call.word(0).into())
@@ -14,7 +18,8 @@ pub const TABLE: &[Registration] = &[
     own("bzero", |call| call.vm.memory().fill(call.word(0), 0, call.word(1)).map(|()| 0)),
     own("memcmp", compare),
     own("bcmp", compare),
-    own("memchr", find),
+    own("memchr", |call| find(call, 0..call.word(2))),
+    own("memrchr", |call| find(call, (0..call.word(2)).rev())),
 ];
 
 /// The byte at an address of the module.
@@ -46,8 +51,9 @@ pub fn difference(left: u8, right: u8) -> u64 {
     (i32::from(left) - i32::from(right)) as u32 as u64
 }
 
-fn find(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
-    for at in 0..call.word(2) {
+/// The first of these offsets at which the byte is.
+fn find(call: &Call<'_, '_>, offsets: impl Iterator<Item = u32>) -> Result<u64, Trap> {
+    for at in offsets {
         let address = call.word(0).wrapping_add(at);
         if byte(call.vm.memory(), address)? == call.word(1) as u8 {
             return Ok(address.into());

@@ -5,7 +5,12 @@ use core::{cell::Cell, fmt::Write};
 use critical_section::Mutex;
 use espb_vm::{Trap, TrapKind};
 
-use super::{Call, Registration, memory::byte, own, stdio, string::is_space};
+use super::{
+    Call, Registration,
+    memory::byte,
+    own, stdio,
+    string::{is_space, length_within},
+};
 use crate::console;
 
 pub const TABLE: &[Registration] = &[
@@ -18,7 +23,8 @@ pub const TABLE: &[Registration] = &[
     own("heap_caps_calloc", allocate_zeroed),
     own("heap_caps_realloc", reallocate),
     own("heap_caps_free", |call| call.running.instance().release(call.word(0)).map(|()| 0)),
-    own("strdup", duplicate),
+    own("strdup", |call| duplicate(call, u32::MAX)),
+    own("strndup", |call| duplicate(call, call.word(1))),
     own("free", |call| call.running.instance().release(call.word(0)).map(|()| 0)),
     own("vPortFree", |call| call.running.instance().release(call.word(0)).map(|()| 0)),
     own("exit", |call| Err(Trap::exit(call.word(0) as i32))),
@@ -40,7 +46,20 @@ pub const TABLE: &[Registration] = &[
         call.running.seed().set(call.word(0));
         Ok(0)
     }),
+    own("random", |call| Ok(call.running.seed().next().into())),
+    own("srandom", |call| {
+        call.running.seed().set(call.word(0));
+        Ok(0)
+    }),
+    own("rand_r", |call| {
+        let memory = call.vm.memory();
+        let (state, number) = advance(memory.read_word(call.word(0))?.into());
+        // Its upper half is what a word of state keeps.
+        memory.write_word(call.word(0), (state >> 32) as u32)?;
+        Ok(number.into())
+    }),
     own("qsort", sort),
+    own("bsearch", search),
 ];
 
 const NULL: u32 = 0;
@@ -60,11 +79,14 @@ fn reallocate(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
     Ok(call.running.instance().reallocate(call.word(0), call.word(1))?.unwrap_or(NULL).into())
 }
 
-fn duplicate(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
+/// A copy of the string, or of so many bytes of it, in new memory.
+fn duplicate(call: &Call<'_, '_>, limit: u32) -> Result<u64, Trap> {
     let memory = call.vm.memory();
-    let size = memory.string_length(call.word(0))? + 1;
-    let Some(copy) = call.running.instance().allocate(size) else { return Ok(NULL.into()) };
-    memory.copy(copy, call.word(0), size)?;
+    let length = length_within(memory, call.word(0), limit)?;
+    let copy = length.checked_add(1).and_then(|size| call.running.instance().allocate(size));
+    let Some(copy) = copy else { return Ok(NULL.into()) };
+    memory.copy(copy, call.word(0), length)?;
+    memory.fill(copy.wrapping_add(length), 0, 1)?;
     Ok(copy.into())
 }
 
@@ -180,15 +202,42 @@ impl Seed {
         critical_section::with(|cs| self.0.borrow(cs).set(seed.into()));
     }
 
-    /// A linear congruential generator modulo 2⁶⁴ (multiplier and increment from Knuth's MMIX); its upper bits, 0..=2³¹−1.
+    /// The next number, 0..=2³¹−1.
     fn next(&self) -> u32 {
         critical_section::with(|cs| {
             let seed = self.0.borrow(cs);
-            let next = seed.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let (next, number) = advance(seed.get());
             seed.set(next);
-            (next >> 33) as u32
+            number
         })
     }
+}
+
+/// The state behind this one, and its number: a linear congruential generator modulo 2⁶⁴ (multiplier and increment from Knuth's MMIX), of
+/// which the upper bits count, 0..=2³¹−1.
+fn advance(state: u64) -> (u64, u32) {
+    let next = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    (next, (next >> 33) as u32)
+}
+
+/// `bsearch(key, base, count, size, compare)`.
+fn search(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
+    let [key, base, count, size] = [0, 1, 2, 3].map(|slot| call.word(slot));
+    let callback =
+        call.running.instance().thunks().index(call.word(4)).ok_or_else(|| call.vm.violation(4, call.word(4)))?;
+    let context = call.vm.context();
+    let (mut low, mut high) = (0, count);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        // Within the array, which lies in memory.
+        let place = base + middle * size;
+        match context.call_callback(callback, &[key, place])? as u32 as i32 {
+            0 => return Ok(place.into()),
+            order if order < 0 => high = middle,
+            _ => low = middle + 1,
+        }
+    }
+    Ok(NULL.into())
 }
 
 /// `qsort(base, count, size, compare)`: heap sort, which needs no memory and no recursion.

@@ -31,13 +31,25 @@ pub const TABLE: &[Registration] = &[
         Ok(call.word(0).into())
     }),
     own("strncat", append_limited),
+    own("strlcpy", |call| {
+        let length = call.vm.memory().string_length(call.word(1))?;
+        copy_cut(call, call.word(0), call.word(2), length)
+    }),
+    own("strlcat", |call| {
+        let (to, room) = (call.word(0), call.word(2));
+        let before = length_within(call.vm.memory(), to, room)?;
+        let length = call.vm.memory().string_length(call.word(1))?;
+        copy_cut(call, to.wrapping_add(before), room - before, length).map(|_| u64::from(before) + u64::from(length))
+    }),
+    own("strtok_r", split),
     own("strchr", |call| find(call, false)),
     own("strrchr", |call| find(call, true)),
-    own("strstr", find_string),
-    own("strspn", |call| span(call, true)),
-    own("strcspn", |call| span(call, false)),
+    own("strstr", |call| find_string(call, |byte| byte)),
+    own("strcasestr", |call| find_string(call, |byte| byte.to_ascii_lowercase())),
+    own("strspn", |call| span(call, call.word(0), true).map(u64::from)),
+    own("strcspn", |call| span(call, call.word(0), false).map(u64::from)),
     own("strpbrk", |call| {
-        let found = call.word(0).wrapping_add(span(call, false)? as u32);
+        let found = call.word(0).wrapping_add(span(call, call.word(0), false)?);
         Ok(if byte(call.vm.memory(), found)? == 0 { 0 } else { found.into() })
     }),
     own("isalnum", |call| class(call, |byte| byte.is_ascii_alphanumeric())),
@@ -69,7 +81,8 @@ fn map(call: &Call<'_, '_>, to: impl Fn(u8) -> u8) -> Result<u64, Trap> {
     Ok(u8::try_from(call.word(0)).map_or(call.word(0), |byte| to(byte).into()).into())
 }
 
-fn length_within(memory: Memory<'_>, address: u32, limit: u32) -> Result<u32, Trap> {
+/// Length of a string, or the limit if it is not shorter.
+pub fn length_within(memory: Memory<'_>, address: u32, limit: u32) -> Result<u32, Trap> {
     for at in 0..limit {
         if byte(memory, address.wrapping_add(at))? == 0 {
             return Ok(at);
@@ -105,6 +118,35 @@ fn copy_padded(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
     Ok(to.into())
 }
 
+/// Copies as much of the string of argument 1, which is so long, as there is room for with a NUL; answers its length.
+fn copy_cut(call: &Call<'_, '_>, to: u32, room: u32, length: u32) -> Result<u64, Trap> {
+    if let Some(most) = room.checked_sub(1) {
+        let copied = length.min(most);
+        call.vm.memory().copy(to, call.word(1), copied)?;
+        call.vm.memory().fill(to.wrapping_add(copied), 0, 1)?;
+    }
+    Ok(length.into())
+}
+
+/// `strtok_r(text, set, state)`: the next part of the text, or of what the state says is left.
+fn split(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
+    let (memory, state) = (call.vm.memory(), call.word(2));
+    let rest = if call.word(0) != 0 { call.word(0) } else { memory.read_word(state)? };
+    if rest == 0 {
+        return Ok(0);
+    }
+    let start = rest.wrapping_add(span(call, rest, true)?);
+    let end = start.wrapping_add(span(call, start, false)?);
+    if start == end {
+        return memory.write_word(state, 0).map(|()| 0);
+    }
+    let is_last = byte(memory, end)? == 0;
+    if !is_last {
+        memory.fill(end, 0, 1)?;
+    }
+    memory.write_word(state, if is_last { 0 } else { end.wrapping_add(1) }).map(|()| start.into())
+}
+
 fn append_limited(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
     let memory = call.vm.memory();
     let end = call.word(0).wrapping_add(memory.string_length(call.word(0))?);
@@ -133,14 +175,15 @@ fn find(call: &Call<'_, '_>, last: bool) -> Result<u64, Trap> {
     }
 }
 
-fn find_string(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
+fn find_string(call: &Call<'_, '_>, key: impl Fn(u8) -> u8) -> Result<u64, Trap> {
     let memory = call.vm.memory();
     let (length, part) = (memory.string_length(call.word(0))?, memory.string_length(call.word(1))?);
     for start in 0..=length.saturating_sub(part) {
         go_on(call.vm.instance())?;
         let mut at = 0;
         while at < part
-            && byte(memory, call.word(0).wrapping_add(start + at))? == byte(memory, call.word(1).wrapping_add(at))?
+            && key(byte(memory, call.word(0).wrapping_add(start + at))?)
+                == key(byte(memory, call.word(1).wrapping_add(at))?)
         {
             at += 1;
         }
@@ -151,13 +194,13 @@ fn find_string(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
     Ok(0)
 }
 
-/// Bytes at the start that are all in the set, or all not.
-fn span(call: &Call<'_, '_>, inside: bool) -> Result<u64, Trap> {
+/// Bytes from this address on that are all in the set that argument 1 is, or all not.
+fn span(call: &Call<'_, '_>, start: u32, inside: bool) -> Result<u32, Trap> {
     let memory = call.vm.memory();
     let mut count = 0;
     loop {
         go_on(call.vm.instance())?;
-        let here = byte(memory, call.word(0).wrapping_add(count))?;
+        let here = byte(memory, start.wrapping_add(count))?;
         let mut found = false;
         let mut set = call.word(1);
         while !found {
@@ -168,7 +211,7 @@ fn span(call: &Call<'_, '_>, inside: bool) -> Result<u64, Trap> {
             set = set.wrapping_add(1);
         }
         if here == 0 || found != inside {
-            return Ok(count.into());
+            return Ok(count);
         }
         count += 1;
     }

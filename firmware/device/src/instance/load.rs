@@ -195,7 +195,7 @@ fn refusal(error: LoadError) -> Refused {
     let kind = match error {
         LoadError::Import(_) => Refusal::Import,
         LoadError::Memory { .. } | LoadError::Thunks { .. } => Refusal::Memory,
-        LoadError::Alignment | LoadError::Code(_) => Refusal::Format,
+        LoadError::Alignment => Refusal::Format,
     };
     Refused::new(kind, format_args!("{error}"))
 }

@@ -103,6 +103,8 @@ impl TaskStatus {
 unsafe extern "C" {
     /// End of the interrupt stack (port.c).
     pub static xISRStackTop: u32;
+    /// The current task; the first word of its block is its stack pointer while its context is saved (tasks.c).
+    pub static pxCurrentTCB: *mut c_void;
     /// Depth of critical sections of the current task (port.c).
     pub static mut xCriticalNesting: u32;
 

@@ -95,6 +95,8 @@ extern "C" fn freertos_risc_v_application_exception_handler(cause: u32, next: u3
     let address: u32;
     // SAFETY: reads a CSR.
     unsafe { core::arch::asm!("csrr {}, mtval", out(reg) address) };
+    // SAFETY: the port has saved the context of the current task on its stack, and the place in the first word of its block.
+    crate::panic::note_interrupted(unsafe { *ffi::pxCurrentTCB.cast::<u32>() });
     // SAFETY: null asks for the current task, whose name the kernel keeps terminated.
     let name = unsafe { CStr::from_ptr(ffi::pcTaskGetName(core::ptr::null_mut())) };
     panic!("CPU exception {cause} at {:#010x}, value {address:#010x}, in task {:?}", next.wrapping_sub(4), name);

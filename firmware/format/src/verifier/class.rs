@@ -3,6 +3,7 @@
 
 use crate::opcode::{Flow, Opcode};
 use crate::operand::{Field, Operand};
+use crate::pair::Pair;
 
 /// What must hold of an instruction's fields. The three words hold a byte for each of the fields a, b and c, a lowest.
 #[derive(Clone, Copy)]
@@ -29,6 +30,8 @@ pub(super) enum Rest {
     Unknown,
     /// Nothing.
     Nothing,
+    /// Nothing, but the first of a pair: the next instruction must be the second.
+    Pair,
     /// The half field is less than the [`Bound`] says.
     Bounded,
     /// An extension word follows.
@@ -39,8 +42,6 @@ pub(super) enum Rest {
     Target16,
     /// In a, b and c.
     Target24,
-    /// In c and the extension word.
-    Target32,
     /// A jump table of as many words as the half field says.
     Table,
     /// A call with its window in a: of the function in the half field.
@@ -138,7 +139,6 @@ impl Class {
                 Operand::Target8 => class.rest = Rest::Target8,
                 Operand::Target16 => class.rest = Rest::Target16,
                 Operand::Target24 => class.rest = Rest::Target24,
-                Operand::Target32 => class.rest = Rest::Target32,
                 Operand::TableLength => class.rest = Rest::Table,
                 _ => {}
             }
@@ -204,20 +204,35 @@ struct Tables {
     class_of: [u8; 1 << u8::BITS],
 }
 
+impl Tables {
+    /// Notes what is checked of instructions with this code.
+    const fn set(&mut self, code: u8, class: Class) {
+        let mut index = 0;
+        while index < self.count && !self.classes[index].is(&class) {
+            index += 1;
+        }
+        if index == self.count {
+            self.classes[index] = class;
+            self.count += 1;
+        }
+        self.class_of[code as usize] = index as u8;
+    }
+}
+
 const fn tables() -> Tables {
     let mut tables = Tables { classes: [Class::UNKNOWN; 1 << u8::BITS], count: 1, class_of: [0; 1 << u8::BITS] };
     let mut at = 0;
     while at < Opcode::ALL.len() {
-        let class = Class::from(Opcode::ALL[at]);
-        let mut index = 0;
-        while index < tables.count && !tables.classes[index].is(&class) {
-            index += 1;
+        tables.set(Opcode::ALL[at] as u8, Class::from(Opcode::ALL[at]));
+        at += 1;
+    }
+    at = 0;
+    while at < Pair::ALL.len() {
+        let mut class = Class::from(Pair::ALL[at].first);
+        if matches!(class.rest, Rest::Nothing) {
+            class.rest = Rest::Pair;
         }
-        if index == tables.count {
-            tables.classes[index] = class;
-            tables.count += 1;
-        }
-        tables.class_of[Opcode::ALL[at] as usize] = index as u8;
+        tables.set(Pair::ALL[at].code, class);
         at += 1;
     }
     tables

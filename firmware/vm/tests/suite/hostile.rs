@@ -5,22 +5,11 @@
 use espb_format::instruction::{Instruction, extension_word, range};
 use espb_format::opcode::{Flow, Opcode};
 use espb_format::operand::Operand;
+use espb_format::pair;
 use espb_format::thread_local::ThreadLocal;
 use espb_vm::{Context, Stacks, TrapKind};
 
-use crate::common::{ModuleBuilder, TestHost, load};
-
-/// A small deterministic generator (xorshift), so that a failure repeats.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: i64) -> i64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 16) as i64 % limit.max(1)
-    }
-}
+use crate::common::{ModuleBuilder, Random, TestHost, load};
 
 const SLOTS: i64 = 12;
 
@@ -58,6 +47,7 @@ fn code(random: &mut Random, length: i64) -> Vec<u32> {
         }
     }
     words.push(Opcode::Jump as u32 | ((-random.below(length)) as u32) << 8);
+    pair::join(&mut words);
     words
 }
 

@@ -11,6 +11,7 @@ mod hosts;
 mod jumps;
 mod life;
 mod memory;
+mod pairs;
 mod refusals;
 mod tail_calls;
 mod tasks;

@@ -5,6 +5,7 @@ use espb_format::container::{HEADER_SIZE, Module, RelocationKind, SectionKind};
 use espb_format::error::Reason;
 use espb_format::instruction::extension_word;
 use espb_format::opcode::Opcode;
+use espb_format::pair::Pair;
 use espb_format::thread_local::ThreadLocal;
 use espb_format::verifier::verify;
 
@@ -88,6 +89,27 @@ fn branches_stay_among_the_instructions_of_their_function() {
 }
 
 #[test]
+fn a_pair_stands_before_its_second_instruction_with_the_register_that_it_expects() {
+    let pair = Pair::ALL
+        .iter()
+        .find(|pair| (pair.first, pair.second, pair.field) == (Opcode::Load32, Opcode::BranchNonZero, 1));
+    let first = |register| u32::from_le_bytes([pair.expect("it is in the table").code, register, 0, 0]);
+    let branch = |opcode, register| word(opcode, register, 1, 0);
+    assert_eq!(of(&[first(4), branch(Opcode::BranchNonZero, 4)]), None);
+    assert_eq!(of(&[first(4), branch(Opcode::BranchNonZero, 8)]), Some(Reason::Pair), "another register");
+    assert_eq!(of(&[first(4), branch(Opcode::BranchZero, 4)]), Some(Reason::Pair), "another instruction");
+    assert_eq!(of(&[first(32), branch(Opcode::BranchNonZero, 32)]), Some(Reason::Register));
+    // The next function may begin with what is missing.
+    let next = ModuleBuilder::new().words(":", 2, 0, vec![first(4)]).words(
+        ":",
+        2,
+        0,
+        vec![branch(Opcode::BranchNonZero, 4), word(Opcode::Return, 0, 0, 0)],
+    );
+    assert_eq!(refusal(&next.finish()), Some(Reason::FallThrough));
+}
+
+#[test]
 fn jump_tables_are_whole_and_lead_to_instructions() {
     let switch = |length: u8, table: &[i32]| {
         let entries = table.iter().map(|target| extension_word(*target as u32 & 0xff_ffff));
@@ -123,9 +145,11 @@ fn a_function_ends_in_an_instruction_that_leaves() {
 
 #[test]
 fn calls_hold_what_goes_in_and_comes_out() {
-    let call = |opcode, window: u8, index: u8, extension: Option<u32>| {
-        let words: Vec<u32> =
-            [word(opcode, window * 4, index, 0)].into_iter().chain(extension.map(extension_word)).collect();
+    // A signature stands behind the window, once more.
+    let extended = |window: u8, signature: u32| extension_word(signature << 8 | u32::from(window) * 4);
+    let call = |opcode, window: u8, index: u8, signature: Option<u32>| {
+        let extension = signature.map(|signature| extended(window, signature));
+        let words: Vec<u32> = [word(opcode, window * 4, index, 0)].into_iter().chain(extension).collect();
         of(&words)
     };
     // Function 0 takes two slots: the window must start at 2 or later and end with the frame.
@@ -147,11 +171,13 @@ fn calls_hold_what_goes_in_and_comes_out() {
     assert_eq!(variadic(2, 1, 4), Some(Reason::Call), "another first parameter");
     assert_eq!(variadic(2, 1, 1), Some(Reason::Call), "a variadic list of arguments");
     assert_eq!(variadic(2, 1, 5), Some(Reason::Index), "no such signature");
-    assert_eq!(variadic(2, 1, 0xff_ffff), Some(Reason::Index), "no such signature");
+    assert_eq!(variadic(2, 1, 0xffff), Some(Reason::Index), "no such signature");
     let indirect =
-        |window: u8, signature| of(&[word(Opcode::CallIndirect, window * 4, 0, 0), extension_word(signature)]);
+        |window: u8, signature| of(&[word(Opcode::CallIndirect, window * 4, 0, 0), extended(window, signature)]);
     assert_eq!((indirect(6, 2), indirect(7, 2), indirect(2, 1)), (None, Some(Reason::Call), Some(Reason::Call)));
     assert_eq!((indirect(2, 5), indirect(1, 0)), (Some(Reason::Index), Some(Reason::Call)));
+    let other_window = [word(Opcode::CallIndirect, 24, 0, 0), extended(5, 2)];
+    assert_eq!(of(&other_window), Some(Reason::Extension), "the return would come to another frame");
     assert_eq!(of(&[word(Opcode::CallbackAddress, 0, 1, 0)]), Some(Reason::Index), "no such callback");
 }
 

@@ -2,6 +2,8 @@
 
 mod assembler;
 mod harness;
+mod random;
 
 pub use assembler::{ModuleBuilder, signature};
 pub use harness::{TestHost, load, outcome, run, with_instance};
+pub use random::Random;
