@@ -79,7 +79,7 @@ fn divert(address: u32, arguments: [u32; 3]) -> String {
     let mut device = boot();
     let waits = device.symbol("xTaskDelayUntil").expect("the kernel's wait").start;
     let mut client = Client::new(&mut device);
-    assert!(matches!(client.receive(&mut |_| {}), Ok(Heard::Message(Message::Hello { .. }))));
+    assert!(matches!(client.receive(&mut |_| {}), Ok(Heard::Message(Message::Hello { .. }, _))));
     let end = client.transport().now() + Duration::from_millis(100);
     let mut done = false;
     device.watch(
@@ -92,7 +92,7 @@ fn divert(address: u32, arguments: [u32; 3]) -> String {
     );
     let (mut text, mut client) = (Vec::new(), Client::new(&mut device));
     client.transport().set_deadline(Some(end));
-    while let Ok(Heard::Message(_)) = client.receive(&mut |bytes| text.extend_from_slice(bytes)) {}
+    while let Ok(Heard::Message(..)) = client.receive(&mut |bytes| text.extend_from_slice(bytes)) {}
     String::from_utf8_lossy(&text).into_owned()
 }
 
