@@ -82,9 +82,10 @@ fn accept(module: &[u8]) -> (u64, u32) {
     let mut client = Client::new(&mut device);
     loop {
         match client.receive(&mut |_| {}).expect("the chip goes on") {
-            Heard::Message(Message::Hello { .. }, _) => client
-                .send(&Request::Load { source: Source::Newest, allowed: Default::default() })
-                .expect("the chip takes bytes"),
+            Heard::Message(Message::Hello { .. }, _) => {
+                let load = Request::Load { source: Source::Newest, allowed: Default::default() };
+                client.send(&load).expect("the chip takes bytes");
+            }
             Heard::Message(Message::Loaded(_), _) => break,
             other => panic!("{other:?}"),
         }
