@@ -48,7 +48,7 @@ fn main() {
         (
             "RAM of an instance beyond its declared memory, heap 4K",
             format!("{} bytes", number(&modest_run, "/memory/overhead")),
-            "≤ 2048",
+            "≤ 1536",
         ),
         (
             "the same for hello_task as it is (1/64 of the heap is bookkeeping)",

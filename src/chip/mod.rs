@@ -229,6 +229,22 @@ impl Machine {
         self.cpu.return_early(value);
     }
 
+    /// Instead of executing the function at whose entry the core stands, goes to `address` with these words in the first argument
+    /// registers: how tests have the firmware do what it never would.
+    pub fn divert(&mut self, address: u32, arguments: &[u32]) {
+        self.cpu.divert(address, arguments);
+    }
+
+    /// A peripheral's register, as the program would read it now.
+    ///
+    /// # Errors
+    /// Where no register is modelled.
+    pub fn peripheral_register(&mut self, address: u32) -> Result<u32, ChipError> {
+        let now = self.now();
+        let unmodelled = |_| ChipError(format!("there is no register at {address:#010x}"));
+        self.cpu.bus_mut().read(now, address, 4).map_err(unmodelled)
+    }
+
     /// Keeps every program and erase command of the flash from now on, for [`Machine::flash_history`].
     pub fn keep_flash_history(&mut self) {
         self.cpu.bus_mut().keep_flash_history();

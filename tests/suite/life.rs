@@ -314,6 +314,24 @@ fn nothing_is_written_after_an_instance_has_ended() {
     }
 }
 
+/// However long the texts are that a module passes, the firmware's own tasks run in time while they are checked.
+#[test]
+fn long_texts_hold_nobody_up() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let module = folder.path().join("long_text.espb");
+    let ir = to_ir(Path::new("fixtures/life/long_text.c"), folder.path()).display().to_string();
+    let output = module.display().to_string();
+    let built = espb(["build", &ir, "--export", "read_for_long", "--heap", "4K:4K", "-o", &output]);
+    assert_eq!(built.code, 0, "{}", built.transcript());
+    let mut device = boot(&module);
+    let mut device = Device::greet(&mut device);
+    let instance = device.load().expect("there is room");
+    assert_eq!(device.word(instance, "read_for_long"), 20);
+    let delay = device.stats().heartbeat_delay;
+    assert!(delay < 500, "a heartbeat came {delay} microseconds late");
+    device.stop(instance);
+}
+
 /// The n-th allocation of a load and a run fails, for all n: whoever needed it is told, and nothing is lost.
 #[test]
 fn every_allocation_may_fail() {

@@ -19,6 +19,7 @@ mod isolation;
 mod life;
 mod link;
 mod linking;
+mod load;
 mod man;
 mod messages;
 mod monitor;

@@ -15,6 +15,7 @@ use esp_hal::{
 };
 
 use crate::{
+    drivers::uart,
     kernel::{self, OutOfMemory, ffi, trap},
     link,
 };
@@ -86,8 +87,11 @@ fn config(baud: u32) -> Config {
     Config::default().with_baudrate(baud).with_rx(RxConfig::default().with_fifo_full_threshold(RECEIVE_THRESHOLD))
 }
 
-/// Changes the speed once everything sent is out. One that the UART cannot have changes nothing.
+/// Changes the speed, one of [`uart::SPEEDS`], once everything sent is out. Another one changes nothing.
 pub fn set_speed(baud: u32) {
+    if !uart::SPEEDS.contains(&baud) {
+        return;
+    }
     while_idle(|| {
         critical_section::with(|cs| {
             let mut console = CONSOLE.borrow_ref_mut(cs);

@@ -22,6 +22,7 @@ use espb_slots::{
 
 use crate::{
     console, counters,
+    drivers::uart,
     flash::{DeviceFlash, FlashError},
     heartbeat, input,
     instance::{
@@ -228,6 +229,9 @@ impl Device {
             }
             Request::Slots => self.say_slots(tag),
             Request::Speed { baud } => {
+                if !uart::SPEEDS.contains(baud) {
+                    return Err(Refused::new(Refusal::Request, format_args!("the line cannot run at {baud} baud")));
+                }
                 answer(tag, &Event::Speed { baud: *baud });
                 console::set_speed(*baud);
                 self.speed_changed = Some(kernel::tick_count());

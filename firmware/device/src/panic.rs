@@ -3,7 +3,7 @@
 use core::{
     fmt::Write,
     panic::PanicInfo,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
 use crate::console::Emergency;
@@ -11,6 +11,8 @@ use crate::console::Emergency;
 unsafe extern "C" {
     /// End of the code in RAM (esp-hal's linker script).
     static _rwtext_end: u8;
+    /// The mask ROM's, without esp-hal's dealings with clocks around it: those may be what panicked.
+    fn software_reset() -> !;
 }
 
 /// Data RAM (ESP32-C3 Technical Reference Manual, "System and Memory").
@@ -23,6 +25,8 @@ const FLASH_CODE: core::ops::Range<u32> = 0x4200_0000..0x4280_0000;
 const WORDS: u32 = 512;
 const ADDRESSES: usize = 24;
 
+/// A panic within this handler must end, too.
+static IS_PANICKING: AtomicBool = AtomicBool::new(false);
 /// Stack pointer of the task that an exception interrupted.
 static INTERRUPTED: AtomicU32 = AtomicU32::new(0);
 
@@ -35,6 +39,11 @@ pub fn note_interrupted(stack: u32) {
 fn panic(info: &PanicInfo<'_>) -> ! {
     // SAFETY: turns interrupts off for good: nothing else runs from here on.
     unsafe { core::arch::asm!("csrci mstatus, 8") };
+    if IS_PANICKING.load(Ordering::Relaxed) {
+        // SAFETY: a function of the mask ROM that takes nothing.
+        unsafe { software_reset() }
+    }
+    IS_PANICKING.store(true, Ordering::Relaxed);
     let own: u32;
     // SAFETY: reads a register.
     unsafe { core::arch::asm!("mv {}, sp", out(reg) own) };
@@ -54,7 +63,8 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     }
     let _ = writeln!(Emergency);
     Emergency::flush();
-    esp_hal::system::software_reset()
+    // SAFETY: a function of the mask ROM that takes nothing.
+    unsafe { software_reset() }
 }
 
 /// Words of a stack that may be return addresses. Some are left from before: the host keeps those that follow a call.

@@ -150,6 +150,8 @@ pub trait Cpu {
     fn set_breakpoints(&mut self, addresses: &[u32]);
     /// Instead of executing the function at whose entry the core stands, returns this word to its caller.
     fn return_early(&mut self, value: u32);
+    /// Instead of executing what it stands at, goes to `address` with these words in the first argument registers (at most eight).
+    fn divert(&mut self, address: u32, arguments: &[u32]);
     /// Runs until `deadline` or an earlier reason to stop.
     fn run(&mut self, deadline: Ticks) -> CpuStop;
 }

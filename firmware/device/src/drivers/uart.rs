@@ -4,6 +4,7 @@
 use alloc::collections::VecDeque;
 use core::{
     cell::{Cell, RefCell},
+    ops::RangeInclusive,
     ptr,
 };
 
@@ -22,6 +23,9 @@ use crate::kernel::{self, OutOfMemory, Ticks, condition::Condition, ffi, trap};
 
 /// Bytes of the hardware's FIFOs, one a direction.
 pub const FIFO: usize = 128;
+
+/// Bits a second that the divider can make of 80 MHz with room to spare: for less than 77 the HAL panics, for more than 5,000,000 it refuses.
+pub const SPEEDS: RangeInclusive<u32> = 300..=5_000_000;
 
 /// How the line is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +122,9 @@ fn with_uart(action: impl FnOnce(Option<Uart<'static, Blocking>>) -> Option<Uart
 
 /// Switches the UART on, or over. What its FIFOs hold is lost.
 pub fn configure(settings: &Settings) -> Result<(), Unfit> {
+    if !SPEEDS.contains(&settings.baud) {
+        return Err(Unfit);
+    }
     let mut result = Ok(());
     with_uart(|uart| match uart {
         Some(mut uart) => {

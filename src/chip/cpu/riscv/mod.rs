@@ -21,6 +21,17 @@ use csr::{Counts, CustomCsrs};
 use effective::Access;
 use profile::Profile;
 
+/// a0 to a7.
+const ARGUMENTS: [RegisterRISCV; 8] = [
+    RegisterRISCV::X10,
+    RegisterRISCV::X11,
+    RegisterRISCV::X12,
+    RegisterRISCV::X13,
+    RegisterRISCV::X14,
+    RegisterRISCV::X15,
+    RegisterRISCV::X16,
+    RegisterRISCV::X17,
+];
 /// `mstatus` fields (the privileged specification, section 3.1.6).
 const MSTATUS_MIE: u32 = 1 << 3;
 const MSTATUS_MPIE: u32 = 1 << 7;
@@ -395,6 +406,13 @@ impl<B: Bus> Cpu for RiscV<B> {
     fn return_early(&mut self, value: u32) {
         self.pc = self.register(1);
         self.set_control(RegisterRISCV::X10, value);
+    }
+
+    fn divert(&mut self, address: u32, arguments: &[u32]) {
+        for (register, value) in ARGUMENTS.into_iter().zip(arguments) {
+            self.set_control(register, *value);
+        }
+        self.pc = address;
     }
 
     fn run(&mut self, deadline: Ticks) -> CpuStop {
