@@ -19,10 +19,13 @@ use crate::random::Random;
 
 /// Frames that are sent at once: fewer bytes than the console's buffer has.
 const BATCH: u64 = 8;
-/// How long a byte takes on the line at the first speed, how long the device gets for a batch beside that, and to answer in the end.
-const BYTE: Duration = Duration::from_micros(87);
+/// How long a byte takes on the line at the lowest speed, which a frame may have set: the emulated line follows the device's.
+/// How long the device gets for a batch beside that, and for an answer in the end.
+const BYTE: Duration = Duration::from_micros(1_042);
 const TIME: Duration = Duration::from_millis(10);
-const ANSWER: Duration = Duration::from_secs(120);
+const ANSWER: Duration = Duration::from_secs(10);
+/// How often it is asked, as by every host: where it still has frames to read, the console's buffer may have no room for the next.
+const TRIES: u32 = 6;
 
 /// Sends `count` frames to a chip with this module, beginning with those of number `first`; says what harm they did, else how
 /// many were answered.
@@ -83,9 +86,13 @@ fn settle(device: &mut EmulatedDevice) -> Result<Stats, String> {
         device.send(&[0, 0]).map_err(|error| error.to_string())?;
         // Answers to earlier frames, which have another tag, may still come.
         let tag = Tag::UNASKED.next().next();
-        device.send(&framed(&request, tag)).map_err(|error| error.to_string())?;
-        let message = listen(device, ANSWER, |message, answered| answered == tag && is_answer(message))?.1;
-        message.ok_or_else(|| format!("the firmware does not answer {request:?}"))
+        for _ in 0..TRIES {
+            device.send(&framed(&request, tag)).map_err(|error| error.to_string())?;
+            if let Some(answer) = listen(device, ANSWER, |message, answered| answered == tag && is_answer(message))?.1 {
+                return Ok(answer);
+            }
+        }
+        Err(format!("the firmware does not answer {request:?}"))
     };
     let list = ask(Request::List, &|message| matches!(message, Message::Instances(_)))?;
     if let Message::Instances(residents) = list {

@@ -29,7 +29,7 @@ use random::Random;
 /// Copies of a run that says nothing else: what `make test` affords.
 const COUNT: u64 = 100;
 /// Frames of a run that says nothing else.
-const FRAMES: u64 = 4_096;
+const FRAMES: u64 = 8_192;
 /// Copies for each generated module that is compared.
 const COPIES_PER_MODULE: u64 = 25;
 /// Programs that between them use most of the host functions and opcodes.
@@ -106,7 +106,8 @@ fn main() -> ExitCode {
     // A run of some length must have reached both sides of the verifier, or it shows nothing.
     let reached = count < COUNT || (exited + trapped + stopped > count / 10 && refused > count / 10);
     let same = compare(first, count.div_ceil(COPIES_PER_MODULE));
-    if failures.is_empty() && reached && same { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let frames = attack_with_frames(&folder, FRAMES, first);
+    if failures.is_empty() && reached && same && frames { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Whether the firmware goes on after so many frames, and answers some.

@@ -3,7 +3,9 @@
 
 use core::{
     cell::RefCell,
-    fmt, ptr,
+    fmt,
+    ops::RangeInclusive,
+    ptr,
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -87,9 +89,12 @@ fn config(baud: u32) -> Config {
     Config::default().with_baudrate(baud).with_rx(RxConfig::default().with_fifo_full_threshold(RECEIVE_THRESHOLD))
 }
 
-/// Changes the speed, one of [`uart::SPEEDS`], once everything sent is out. Another one changes nothing.
+/// Speeds that a host can ask for.
+pub const SPEEDS: RangeInclusive<u32> = 9_600..=*uart::SPEEDS.end();
+
+/// Changes the speed, one of [`SPEEDS`], once everything sent is out. Another one changes nothing.
 pub fn set_speed(baud: u32) {
-    if !uart::SPEEDS.contains(&baud) {
+    if !SPEEDS.contains(&baud) {
         return;
     }
     while_idle(|| {

@@ -22,7 +22,6 @@ use espb_slots::{
 
 use crate::{
     console, counters,
-    drivers::uart,
     flash::{DeviceFlash, FlashError},
     heartbeat, input,
     instance::{
@@ -229,7 +228,7 @@ impl Device {
             }
             Request::Slots => self.say_slots(tag),
             Request::Speed { baud } => {
-                if !uart::SPEEDS.contains(baud) {
+                if !console::SPEEDS.contains(baud) {
                     return Err(Refused::new(Refusal::Request, format_args!("the line cannot run at {baud} baud")));
                 }
                 answer(tag, &Event::Speed { baud: *baud });

@@ -145,7 +145,7 @@ fn a_function_ends_in_an_instruction_that_leaves() {
 #[test]
 fn calls_hold_what_goes_in_and_comes_out() {
     // A signature stands behind the window, once more.
-    let extended = |window: u8, signature: u32| extension_word(signature << 8 | u32::from(window) * 4);
+    let extended = |window: u8, signature: u32| extension_word((signature << 8) | (u32::from(window) * 4));
     let call = |opcode, window: u8, index: u8, signature: Option<u32>| {
         let extension = signature.map(|signature| extended(window, signature));
         let words: Vec<u32> = [word(opcode, window * 4, index, 0)].into_iter().chain(extension).collect();
