@@ -38,7 +38,7 @@ pub struct Counters {
     pub cycles: u64,
     /// Machine instructions executed since reset.
     pub instructions: u64,
-    /// VM instructions executed since reset.
+    /// VM instructions executed since reset; a fused pair counts as one.
     pub vm_instructions: u64,
 }
 
