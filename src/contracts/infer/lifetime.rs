@@ -27,6 +27,17 @@ pub enum Before {
     Stored,
 }
 
+/// Who reads an object after its address was passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ReadAfter {
+    /// Nobody.
+    Nobody,
+    /// At most later calls of the same function, which may keep its state there.
+    TheSameFunction,
+    /// The program.
+    TheProgram,
+}
+
 /// What an instruction does to an object.
 #[derive(Clone, Copy, Debug, Default)]
 struct Effect {
@@ -43,12 +54,12 @@ pub fn definition(function: &Function, value: ValueId) -> Option<&InstructionKin
 
 /// What happens to the stack variable `root` before and after the call of `import` at `at`. What other calls of `import`
 /// write to it is the question, not an answer.
-pub fn of_stack(module: &Module, function: &Function, import: FuncId, root: ValueId, at: Position) -> (Before, bool) {
+pub fn of_stack(module: &Module, function: &Function, import: FuncId, root: ValueId, at: Position) -> (Before, ReadAfter) {
     let addresses = derived(function, root);
     let is = |operand: &Operand| matches!(operand, Operand::Value(value) if addresses.contains(value));
     let mut incoming = function.blocks.iter().flat_map(|block| &block.phis).flat_map(|phi| &phi.incoming);
     if incoming.any(|(_, operand)| is(operand)) {
-        return (Before::Elsewhere, true);
+        return (Before::Elsewhere, ReadAfter::TheProgram);
     }
     let mut before = Before::Nothing;
     walk(function, at, Way::Back, &mut |instruction| {
@@ -58,24 +69,27 @@ pub fn of_stack(module: &Module, function: &Function, import: FuncId, root: Valu
         }
         !effect.begins
     });
-    let mut read = false;
+    let mut read = ReadAfter::Nobody;
     walk(function, at, Way::Forward, &mut |instruction| {
         let effect = effect(module, instruction, &is);
-        read |= effect.reads;
+        if effect.reads {
+            let reader = if calls(instruction, import) { ReadAfter::TheSameFunction } else { ReadAfter::TheProgram };
+            read = read.max(reader);
+        }
         !effect.begins
     });
     (before, read)
 }
 
 /// The same of a variable of the program, whatever the order.
-pub fn of_global(module: &Module, import: FuncId, id: GlobalId) -> (Before, bool) {
+pub fn of_global(module: &Module, import: FuncId, id: GlobalId) -> (Before, ReadAfter) {
     let is = |operand: &Operand| matches!(operand, Operand::Constant(Constant { kind: ConstantKind::Address(SymbolAddress { symbol: Symbol::Global(of), .. }), .. }) if *of == id);
     let initial = module.global(id).and_then(|global| global.initializer.as_ref()).map(|constant| &constant.kind);
     let mut before = match initial {
         Some(ConstantKind::Zero | ConstantKind::Int(0)) => Before::Zeros,
         _ => Before::Stored,
     };
-    let mut read = false;
+    let mut read = ReadAfter::Nobody;
     for function in &module.functions {
         let mut derived_here = HashSet::new();
         for instruction in function.blocks.iter().flat_map(|block| &block.instructions) {
@@ -93,7 +107,9 @@ pub fn of_global(module: &Module, import: FuncId, id: GlobalId) -> (Before, bool
             }
             let effect = effect(module, instruction, &here);
             before = before.max(effect.writes.unwrap_or(Before::Nothing));
-            read |= effect.reads;
+            if effect.reads {
+                read = ReadAfter::TheProgram;
+            }
         }
     }
     (before, read)

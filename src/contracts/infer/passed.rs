@@ -2,7 +2,7 @@
 //!
 //! Says what is there, not what it means.
 
-use super::lifetime::{self, Before};
+use super::lifetime::{self, Before, ReadAfter};
 use crate::ir::{
     Call, Callee, Constant, ConstantKind, FuncId, Function, FunctionType, Global, InstructionKind, Module, Operand,
     Symbol, SymbolAddress, Type, ValueId,
@@ -19,7 +19,7 @@ pub enum Passed {
     /// A terminated string that is never written, without its terminator.
     Literal(Vec<u8>),
     /// The address of an object, with bytes to its end, and what the program does with it.
-    Object { size: u32, before: Before, read_after: bool, lasting: bool },
+    Object { size: u32, before: Before, read_after: ReadAfter, lasting: bool },
     /// A function of the program.
     Function(Option<Signature>),
     /// Something else.

@@ -4,7 +4,7 @@
 
 use super::declared::{Object, Shape};
 use super::finding::{Certainty, Finding};
-use super::lifetime::Before;
+use super::lifetime::{Before, ReadAfter};
 use super::passed::Passed;
 use super::{Evidence, names};
 use espb_format::contract::{Callback, Direction, Extent, Fate, Handle, HandleKind, Member, Param, Pointer, Slot};
@@ -232,16 +232,17 @@ fn one_object(evidence: &Evidence<'_>, index: usize, object: &Object) -> Finding
         _ => None,
     });
     let known = evidence.passed.of(index).all(|passed| matches!(passed, Passed::Object { .. } | Passed::Null));
-    let (mut least, mut most, mut read, mut any) = (Before::Stored, Before::Nothing, false, false);
+    let (mut least, mut most, mut reader, mut any) = (Before::Stored, Before::Nothing, ReadAfter::Nobody, false);
     for (before, after) in objects {
-        (least, most, read, any) = (least.min(before), most.max(before), read || after, true);
+        (least, most, reader, any) = (least.min(before), most.max(before), reader.max(after), true);
     }
+    let read = reader > ReadAfter::Nobody;
     match (least, most) {
         _ if evidence.passed.only_null(index) && object.scalar => {
             Finding::likely(written(), behind).and("only null is passed: the place of a result that nobody wants")
         }
         _ if !any || !known => unknown(evidence, index, "what the program does with the object cannot be followed"),
-        (_, Before::Nothing) if read && whole => {
+        (_, Before::Nothing) if reader == ReadAfter::TheProgram && whole => {
             Finding::certain(written(), behind).and("it is passed unwritten and read afterwards")
         }
         (_, Before::Nothing) => Finding::likely(written(), behind).and("it is passed unwritten"),
@@ -316,7 +317,7 @@ fn undeclared(evidence: &Evidence<'_>, index: usize) -> Finding<Param> {
     }
     let writes = evidence.access.get(index).is_some_and(|access| access.writes);
     let unwritten =
-        |passed: &Passed| matches!(passed, Passed::Object { before: Before::Nothing, read_after: true, .. });
+        |passed: &Passed| matches!(passed, Passed::Object { before: Before::Nothing, read_after: ReadAfter::TheProgram, .. });
     let access = evidence.access.get(index);
     let one_way = access.filter(|access| access.reads != access.writes);
     let way = one_way.map(|access| if access.reads { Direction::In } else { Direction::Out });

@@ -107,6 +107,13 @@ fn an_unwritten_object_that_is_read_afterwards_is_a_result_of_its_exact_size() {
 }
 
 #[test]
+fn an_object_that_only_the_function_itself_gets_again_may_be_its_state() {
+    // As of `strtok_r`: the second call reads what the first has written.
+    let again = host("void @host(ptr)", Some("null, !15"), &with_variable("", CALL, CALL));
+    expect(&again, &[("out 0 size 8", Likely)]);
+}
+
+#[test]
 fn what_is_stored_before_and_read_after_goes_both_ways_and_what_is_not_read_only_in() {
     let store = "store i32 7, ptr %v";
     let both = host("void @host(ptr)", Some("null, !15"), &with_variable(store, CALL, READ));
