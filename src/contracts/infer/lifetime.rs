@@ -54,7 +54,13 @@ pub fn definition(function: &Function, value: ValueId) -> Option<&InstructionKin
 
 /// What happens to the stack variable `root` before and after the call of `import` at `at`. What other calls of `import`
 /// write to it is the question, not an answer.
-pub fn of_stack(module: &Module, function: &Function, import: FuncId, root: ValueId, at: Position) -> (Before, ReadAfter) {
+pub fn of_stack(
+    module: &Module,
+    function: &Function,
+    import: FuncId,
+    root: ValueId,
+    at: Position,
+) -> (Before, ReadAfter) {
     let addresses = derived(function, root);
     let is = |operand: &Operand| matches!(operand, Operand::Value(value) if addresses.contains(value));
     let mut incoming = function.blocks.iter().flat_map(|block| &block.phis).flat_map(|phi| &phi.incoming);

@@ -316,8 +316,9 @@ fn undeclared(evidence: &Evidence<'_>, index: usize) -> Finding<Param> {
         return Finding::likely(memory(Direction::In, Extent::CString), "terminated string constants are passed");
     }
     let writes = evidence.access.get(index).is_some_and(|access| access.writes);
-    let unwritten =
-        |passed: &Passed| matches!(passed, Passed::Object { before: Before::Nothing, read_after: ReadAfter::TheProgram, .. });
+    let unwritten = |passed: &Passed| {
+        matches!(passed, Passed::Object { before: Before::Nothing, read_after: ReadAfter::TheProgram, .. })
+    };
     let access = evidence.access.get(index);
     let one_way = access.filter(|access| access.reads != access.writes);
     let way = one_way.map(|access| if access.reads { Direction::In } else { Direction::Out });
