@@ -12,6 +12,7 @@ use super::exit::Exit;
 use super::report::Reporter;
 use super::size::parse_duration;
 use crate::device::dialogue::{Dialogue, Trouble};
+use crate::device::port::DEFAULT_BAUD;
 use crate::device::stream::StreamTransport;
 use crate::device::transport::{DeviceError, Transport};
 use crate::diagnostic::{Diagnostic, Place};
@@ -58,10 +59,14 @@ impl LinkArgs {
         let baud = self.port.baud();
         let transport: &mut dyn Transport = &mut transport;
         let outcome = Dialogue::begin(transport, &mut write).and_then(|mut dialogue| {
-            if let Some(baud) = baud? {
-                dialogue.speed(baud)?;
+            let Some(baud) = baud? else { return talk(&mut dialogue) };
+            dialogue.speed(baud)?;
+            let outcome = talk(&mut dialogue);
+            // The next command speaks at the first speed.
+            if !matches!(outcome, Err(Trouble::Device(_))) && dialogue.speed(DEFAULT_BAUD).is_err() {
+                reporter.talk(&format!("the device's console stays at {baud} baud until its next reset"));
             }
-            talk(&mut dialogue)
+            outcome
         });
         console.finish();
         outcome.unwrap_or_else(|trouble| report(reporter, &trouble))
