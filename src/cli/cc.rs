@@ -70,8 +70,7 @@ impl ClangArgs {
 /// Runs the command.
 pub fn run(args: &CcArgs, reporter: Reporter) -> Exit {
     if let Err(error) = files::keep_input(&args.source, &args.output) {
-        reporter.diagnostic(&error);
-        return Exit::Input;
+        return reporter.refuse(&error);
     }
     let depfile =
         args.depfile.then(|| Depfile { file: args.depfile_name.clone(), target: args.depfile_target.clone() });
@@ -91,10 +90,7 @@ pub fn run(args: &CcArgs, reporter: Reporter) -> Exit {
             }
             Exit::Success
         }
-        Err(error) => {
-            reporter.diagnostic(&error);
-            Exit::Input
-        }
+        Err(error) => reporter.refuse(&error),
     }
 }
 

@@ -44,8 +44,7 @@ pub fn run(args: &EmulateArgs, reporter: Reporter) -> Exit {
     let flash = match contents(args) {
         Ok(flash) => flash,
         Err(error) => {
-            reporter.diagnostic(&error);
-            return Exit::Input;
+            return reporter.refuse(&error);
         }
     };
     match serve(args, flash, reporter) {

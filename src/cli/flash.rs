@@ -71,8 +71,7 @@ pub fn run(args: &FlashArgs, reporter: Reporter) -> Exit {
     let source = match read(args) {
         Ok(source) => source,
         Err(error) => {
-            reporter.diagnostic(&error);
-            return Exit::Input;
+            return reporter.refuse(&error);
         }
     };
     match flash(args, source, reporter) {

@@ -124,10 +124,7 @@ pub fn refused(error: &ImageError, module: Option<&Path>) -> Diagnostic {
 pub fn run(args: &ImageArgs, reporter: Reporter) -> Exit {
     match write(args, reporter) {
         Ok(()) => Exit::Success,
-        Err(diagnostic) => {
-            reporter.diagnostic(&diagnostic);
-            Exit::Input
-        }
+        Err(diagnostic) => reporter.refuse(&diagnostic),
     }
 }
 

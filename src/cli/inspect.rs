@@ -41,12 +41,12 @@ pub fn run(args: &InspectArgs, reporter: Reporter) -> Exit {
     let name = args.file.display().to_string();
     let bytes = match files::read(&args.file) {
         Ok(bytes) => bytes,
-        Err(diagnostic) => return refuse(reporter, &diagnostic),
+        Err(diagnostic) => return reporter.refuse(&diagnostic),
     };
     let (bytes, _) = Seal::split(&bytes);
     let module = match verify(&name, bytes) {
         Ok(module) => module,
-        Err(diagnostic) => return refuse(reporter, &diagnostic),
+        Err(diagnostic) => return reporter.refuse(&diagnostic),
     };
     let nothing_asked = !(args.disassemble || args.contracts || args.stats);
     if args.sections || nothing_asked {
@@ -63,11 +63,6 @@ pub fn run(args: &InspectArgs, reporter: Reporter) -> Exit {
         show(reporter, census::object(&module), || census::text(&module));
     }
     Exit::Success
-}
-
-fn refuse(reporter: Reporter, diagnostic: &crate::diagnostic::Diagnostic) -> Exit {
-    reporter.diagnostic(diagnostic);
-    Exit::Input
 }
 
 fn show(reporter: Reporter, object: Value, text: impl Fn() -> String) {

@@ -112,10 +112,7 @@ pub fn main() -> ExitCode {
                 let mut matches = project.apply(Cli::command()).try_get_matches_from(&words)?;
                 Cli::from_arg_matches_mut(&mut matches).map(Ok)
             }
-            Err(error) => {
-                reporter.diagnostic(&error);
-                Ok(Err(Exit::Input))
-            }
+            Err(error) => Ok(Err(reporter.refuse(&error))),
         }
     });
     let cli = match parsed {

@@ -51,8 +51,7 @@ pub fn run(args: &MonitorArgs, reporter: Reporter) -> Exit {
     let module = match args.module.as_deref().map(ModuleFile::read).transpose() {
         Ok(module) => module,
         Err(error) => {
-            reporter.diagnostic(&error);
-            return Exit::Input;
+            return reporter.refuse(&error);
         }
     };
     let opened = args.link.open(reporter);

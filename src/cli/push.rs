@@ -51,10 +51,7 @@ pub struct PushArgs {
 pub fn run(args: &PushArgs, reporter: Reporter) -> Exit {
     match ModuleFile::read(&args.module) {
         Ok(module) => args.link.talk(reporter, |dialogue| push(args, &module, dialogue, reporter)),
-        Err(error) => {
-            reporter.diagnostic(&error);
-            Exit::Input
-        }
+        Err(error) => reporter.refuse(&error),
     }
 }
 

@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode, SourceOffset};
 use serde_json::{Value, json};
 
+use super::exit::Exit;
 use crate::diagnostic::{Diagnostic, Place, Severity};
 
 /// The form of messages.
@@ -64,6 +65,12 @@ impl Reporter {
         for diagnostic in diagnostics {
             self.diagnostic(diagnostic);
         }
+    }
+
+    /// Prints why an input is refused; gives the exit code for that.
+    pub fn refuse(self, diagnostic: &Diagnostic) -> Exit {
+        self.diagnostic(diagnostic);
+        Exit::Input
     }
 
     /// Prints one diagnostic.

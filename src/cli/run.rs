@@ -95,8 +95,7 @@ pub fn run(args: &RunArgs, reporter: Reporter) -> Exit {
     let parsed = match parsed {
         Ok(parsed) => parsed,
         Err(diagnostic) => {
-            reporter.diagnostic(&diagnostic);
-            return Exit::Input;
+            return reporter.refuse(&diagnostic);
         }
     };
     // There is one more than those of --with.
@@ -106,8 +105,7 @@ pub fn run(args: &RunArgs, reporter: Reporter) -> Exit {
     let input = match input(args.input.as_deref()) {
         Ok(input) => input,
         Err(diagnostic) => {
-            reporter.diagnostic(&diagnostic);
-            return Exit::Input;
+            return reporter.refuse(&diagnostic);
         }
     };
     let mut device = match device(args, bytes) {

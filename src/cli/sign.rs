@@ -42,10 +42,7 @@ pub fn run(args: &SignArgs, reporter: Reporter) -> Exit {
     }
     match sign(args, reporter) {
         Ok(()) => Exit::Success,
-        Err(diagnostic) => {
-            reporter.diagnostic(&diagnostic);
-            Exit::Input
-        }
+        Err(diagnostic) => reporter.refuse(&diagnostic),
     }
 }
 

@@ -38,10 +38,7 @@ pub fn run(args: &VerifyArgs, reporter: Reporter) -> Exit {
             Ok((functions, imports, size)) => {
                 reporter.talk(&format!("{name}: accepted ({size} bytes, {functions} functions, {imports} imports)"))
             }
-            Err(diagnostic) => {
-                reporter.diagnostic(&diagnostic);
-                exit = Exit::Input;
-            }
+            Err(diagnostic) => exit = reporter.refuse(&diagnostic),
         }
     }
     exit

@@ -1,7 +1,8 @@
 //! The interpreter: one loop over one `match` of the opcode byte.
 //!
 //! The match has an arm for each opcode of the table and for each pair, and no wildcard: its arms come from the tables, what they do from
-//! one rule for each operation. A pair's arm is the two operations one behind the other. What is rare or long lives out of line in [`crate::slow`], so that the loop's state stays in registers.
+//! one rule for each operation. A pair's arm is the two operations one behind the other. What is rare or
+//! long lives out of line in [`crate::rare`] and [`crate::slow`], so that the loop's state stays in registers.
 //! Nothing is checked here that the verifier has checked. Never here: how registers and memory are reached
 //! ([`crate::cursor`], [`crate::access`]).
 
