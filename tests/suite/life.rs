@@ -18,6 +18,7 @@ fn rounds() -> Vec<u8> {
         "linger",
         "hang_in_callback",
         "hang",
+        "wait_in_callback",
         "give_queue",
         "give_function",
         "give_memory",
@@ -203,6 +204,31 @@ fn every_allocation_may_fail() {
         failed += 1;
     }
     assert!(failed > 20, "only {failed} allocations were made to fail");
+}
+
+/// A callback that waits on a task of the firmware, where others wait for it, waits for a second at most.
+#[test]
+fn a_callback_that_waits_neither_keeps_others_alive_nor_their_timers_still() {
+    let module = rounds();
+    with_device(&module, |device| {
+        let other = device.load_sent(&module).expect("there is room");
+        assert_ne!(device.word(other, "give_queue"), 0);
+        let waiting = device.load().expect("there is room for two");
+        device.start(waiting, "wait_in_callback", &[], true);
+        device.wait(Duration::from_millis(20));
+        let before = device.word(other, "count");
+        let end = device.end(waiting);
+        assert!(matches!(&end, End::Trapped(reason) if reason.contains("fuel")), "{end:?}");
+        device.wait(Duration::from_millis(500));
+        let fired = device.word(other, "count") - before;
+        assert!(fired > 2 * 500 + 1500, "of two timers of a millisecond each one stood still for a second: {fired}");
+        // And the other way round: it is the other that is to end.
+        let waiting = device.load().expect("there is room for two");
+        device.start(waiting, "wait_in_callback", &[], true);
+        device.wait(Duration::from_millis(20));
+        device.stop(other);
+        assert!(matches!(device.end(waiting), End::Trapped(_)));
+    });
 }
 
 /// What `espb run --with` shows: a module beside another, whose trap is told and disturbs nobody.
