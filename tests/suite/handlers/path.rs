@@ -1,14 +1,13 @@
 //! How long the interpreter's code for each instruction is, as it was built: the machine instructions of its straight path.
 //!
 //! The path starts where the jump table leads and ends with the next dispatch; conditional branches are not taken, jumps are followed. Loads
-//! and stores through the stack pointer are registers that did not fit. Never here: what is long enough to be wrong.
+//! and stores through the stack pointer are registers that did not fit. How long a path may be is not known here.
 
 use std::ops::Range;
 
+use espb::device::profile;
 use espb_format::pair::Code;
 use object::{Object, ObjectSection, ObjectSymbol};
-
-use super::profile;
 
 /// The interpreter's symbol in the firmware.
 const INTERPRETER: &str = "espb_interpret";
