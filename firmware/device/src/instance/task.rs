@@ -107,9 +107,14 @@ impl ModuleTask {
 
     /// The current task's state for this instance; made at the first callback on a task that is not its own.
     pub fn current_or_new(running: &'static Running) -> Result<&'static Self, Trap> {
-        if let Some(task) = Self::current(running) {
-            return Ok(task);
+        match Self::current(running) {
+            Some(task) => Ok(task),
+            None => Self::for_callbacks(running),
         }
+    }
+
+    #[inline(never)]
+    fn for_callbacks(running: &'static Running) -> Result<&'static Self, Trap> {
         let task = Self::new(running, Stacks::Heap(CALLBACK_STACK), Work::Callbacks)?;
         // SAFETY: asks the kernel for the current task.
         task.handle.store(unsafe { ffi::xTaskGetCurrentTaskHandle() }, Ordering::Relaxed);
