@@ -10,13 +10,17 @@ use core::fmt;
 
 mod decode;
 mod encode;
+mod entries;
 mod host;
+mod reader;
 mod rules;
 mod section;
 
-pub use decode::{CbmetaEntries, DecodeError, Half, ImmetaEntries, ImmetaEntry, Members, Reason};
+pub use decode::Half;
 pub use encode::Encoded;
+pub use entries::{CbmetaEntries, ImmetaEntries, ImmetaEntry, Members};
 pub use host::{Contradiction, HostContract, find};
+pub use reader::{DecodeError, Reason};
 pub use rules::RuleError;
 pub use section::{SectionFull, of_import, push_record, record};
 

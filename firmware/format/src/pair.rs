@@ -10,7 +10,7 @@ use crate::instruction::is_extension;
 use crate::opcode::Opcode;
 
 /// Passes the table of pairs to a macro, behind whatever tokens it is given:
-/// `$callback! { $($prefix)* [$(name code first second field;)+] }`.
+/// `$callback! { $($prefix)* [$(name code first second field;)+] }`. They stand by ascending code.
 ///
 /// `field` is 1, 2 or 3 where that byte field (a, b, c) of the second instruction names the register that the first one's field a names and
 /// writes, so that the interpreter need not read it again; 0 where it does not matter.
@@ -64,17 +64,9 @@ pub struct Pair {
 macro_rules! define {
     ([$($name:ident $code:literal $first:ident $second:ident $field:literal;)+]) => {
         impl Pair {
-            /// Every pair, in the order of the table.
+            /// Every pair, by ascending code.
             pub const ALL: &'static [Pair] =
                 &[$(Pair { code: $code, first: Opcode::$first, second: Opcode::$second, field: $field },)+];
-
-            /// The pair with this code.
-            pub const fn from_byte(byte: u8) -> Option<Pair> {
-                match byte {
-                    $($code => Some(Pair { code: $code, first: Opcode::$first, second: Opcode::$second, field: $field }),)+
-                    _ => None,
-                }
-            }
         }
     };
 }
@@ -92,7 +84,7 @@ pub enum Code {
 
 impl Code {
     /// The meaning of a byte, if it has one.
-    pub const fn from_byte(byte: u8) -> Option<Code> {
+    pub fn from_byte(byte: u8) -> Option<Code> {
         match (Opcode::from_byte(byte), Pair::from_byte(byte)) {
             (Some(opcode), _) => Some(Code::Single(opcode)),
             (None, Some(pair)) => Some(Code::Pair(pair)),
@@ -125,7 +117,7 @@ const DISPATCH: u32 = 6;
 const READ: u32 = 3;
 
 /// The opcode of an instruction word, that of the first instruction where it has the code of a pair.
-pub const fn opcode(word: u32) -> Option<Opcode> {
+pub fn opcode(word: u32) -> Option<Opcode> {
     match Pair::from_byte(word as u8) {
         Some(pair) => Some(pair.first),
         None => Opcode::from_byte(word as u8),
@@ -133,11 +125,22 @@ pub const fn opcode(word: u32) -> Option<Opcode> {
 }
 
 impl Pair {
+    /// The pair with this code.
+    pub fn from_byte(byte: u8) -> Option<Pair> {
+        let place = Self::ALL.binary_search_by_key(&byte, |pair| pair.code).ok()?;
+        Self::ALL.get(place).copied()
+    }
+
     /// Whether an instruction and the one behind it are these two, with the registers as they must be.
     pub fn holds(self, first: u32, second: u32) -> bool {
+        opcode(first) == Some(self.first) && self.continues(first, second)
+    }
+
+    /// Whether the instruction behind `first`, which is the first of this pair, is the second, with the registers as they must be.
+    pub(crate) fn continues(self, first: u32, second: u32) -> bool {
         let shift = 8 * u32::from(self.field);
-        opcode(first) == Some(self.first)
-            && opcode(second) == Some(self.second)
+        let code = second as u8;
+        (code == self.second as u8 || Self::from_byte(code).is_some_and(|pair| pair.first == self.second))
             && (self.field == 0 || (second >> shift) as u8 == (first >> 8) as u8)
     }
 
@@ -175,10 +178,10 @@ mod tests {
 
     #[test]
     fn codes_are_unique_and_firsts_go_on_to_their_seconds() {
-        for (index, pair) in Pair::ALL.iter().enumerate() {
+        assert!(Pair::ALL.is_sorted_by(|before, pair| before.code < pair.code), "searched by code");
+        for pair in Pair::ALL {
             let name = std::format!("{}", Code::Pair(*pair));
             assert!(Opcode::from_byte(pair.code).is_none() && pair.code != EXTENSION, "{name}");
-            assert!(Pair::ALL[..index].iter().all(|other| other.code != pair.code), "{name}");
             assert!(matches!(pair.first.flow(), Flow::Next | Flow::Branch), "{name}");
             let operand = usize::from(pair.field).checked_sub(1).map(|field| pair.second.operands()[field]);
             assert!(operand.is_none_or(|operand| operand.slots() > 0), "{name}: the field is a register");

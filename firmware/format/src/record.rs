@@ -24,6 +24,7 @@ impl Limits {
     /// Encoded size.
     pub const SIZE: usize = 24;
 
+    #[inline(never)]
     pub(crate) fn decode(bytes: &[u8; Self::SIZE]) -> Self {
         let mut words = [0; Self::SIZE / 4];
         for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {

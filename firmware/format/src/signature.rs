@@ -19,10 +19,7 @@ pub enum ValType {
 impl ValType {
     /// Register slots (32 bits each) that a value of this type takes.
     pub const fn slots(self) -> u8 {
-        match self {
-            ValType::I32 | ValType::F32 => 1,
-            ValType::I64 | ValType::F64 => 2,
-        }
+        1 + (self as u8 & TWO_SLOTS)
     }
 
     /// The type with this two-bit code.
@@ -58,8 +55,10 @@ const RESULT: u32 = 0x7f;
 const VARIADIC: u64 = 0x8000;
 /// First bit of the parameters' type codes.
 const CODES: u32 = 16;
-/// The lower bit of each type code, which is set for the types that take two slots.
-const LOWER_BITS: u64 = 0x5555_5555_5555;
+/// The bit of a type code that is set for the types that take two slots.
+const TWO_SLOTS: u8 = 1;
+/// That bit of each parameter.
+const EACH_TWO_SLOTS: u64 = 0x5555_5555_5555 * TWO_SLOTS as u64;
 
 impl Signature {
     /// Most parameters that a signature can have.
@@ -82,6 +81,7 @@ impl Signature {
     }
 
     /// Reads an encoded signature; `None` where the layout's rules are broken.
+    #[inline(never)]
     pub fn decode(bytes: [u8; Self::SIZE]) -> Option<Self> {
         let signature = Self(u64::from_le_bytes(bytes));
         let unused = signature.codes() >> (2 * signature.count().min(Self::MAX_PARAMS as u32));
@@ -128,8 +128,9 @@ impl Signature {
     }
 
     /// Slots of all parameters: they lie in a row from slot 0 of the callee's frame.
+    #[inline(never)]
     pub fn param_slots(&self) -> u8 {
-        (self.count() + (self.codes() & LOWER_BITS).count_ones()) as u8
+        (self.count() + (self.codes() & EACH_TWO_SLOTS).count_ones()) as u8
     }
 
     /// Slots of the result, from slot 0 of the callee's frame.

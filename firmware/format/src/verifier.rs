@@ -103,7 +103,7 @@ impl FunctionCheck<'_, '_> {
                 return Err((Reason::Register, at));
             }
             (last, leaves) = (at, class.leaves);
-            at = if class.rest == Rest::Nothing {
+            at = if class.rest == Rest::Nothing && !class.pair {
                 at + 1
             } else {
                 self.rest(class, word, at).map_err(|reason| (reason, at))?
@@ -115,17 +115,20 @@ impl FunctionCheck<'_, '_> {
     /// Checks what registers and unused bits leave, and gives the position of the next instruction.
     fn rest(&self, class: &Class, word: u32, at: usize) -> Result<usize, Reason> {
         let next = self.operands(class, word, at)?;
-        match (Pair::from_byte(word as u8), self.word(next)) {
-            (Some(pair), Some(second)) if !pair.holds(word, second) => Err(Reason::Pair),
-            _ => Ok(next),
+        if class.pair
+            && let (Some(pair), Some(second)) = (Pair::from_byte(word as u8), self.word(next))
+            && !pair.continues(word, second)
+        {
+            return Err(Reason::Pair);
         }
+        Ok(next)
     }
 
     fn operands(&self, class: &Class, word: u32, at: usize) -> Result<usize, Reason> {
         let half = word >> 16;
         match class.rest {
             Rest::Unknown => return Err(Reason::Opcode),
-            Rest::Nothing | Rest::Pair => {}
+            Rest::Nothing => {}
             Rest::Bounded => self.bounded(half, class.bound)?,
             Rest::Extension => {
                 self.extension(at)?;

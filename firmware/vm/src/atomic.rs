@@ -58,12 +58,8 @@ fn locked(call: &HostCall<'_>, operation: Atomic, width: usize) -> Result<u64, T
         Atomic::CompareExchange => {
             let expected = call.word(1);
             let equal = read(expected)? == old;
-            if equal {
-                write(object, operand(2))?
-            } else {
-                write(expected, old)?
-            }
-            return Ok(equal.into());
+            let (into, value) = if equal { (object, operand(2)) } else { (expected, old) };
+            return write(into, value).map(|()| equal.into());
         }
         Atomic::Exchange => value,
         Atomic::FetchAdd => old.wrapping_add(value),
@@ -101,26 +97,26 @@ pub fn perform_block(call: &HostCall<'_>, operation: BlockAtomic) -> Result<u64,
         return Err(call.violation(0, size));
     }
     let mut outcome = Ok(0);
-    let body = || match operation {
-        BlockAtomic::Load => memory.copy(second, object, size).map(|()| 0),
-        BlockAtomic::Store => memory.copy(object, second, size).map(|()| 0),
-        BlockAtomic::Exchange => {
-            memory.copy(third, object, size).and_then(|()| memory.copy(object, second, size)).map(|()| 0)
-        }
-        BlockAtomic::CompareExchange => {
-            let equal = (0..size).try_fold(true, |equal, at| {
-                let (mut found, mut expected) = ([0], [0]);
-                memory.read(object.wrapping_add(at), &mut found)?;
-                memory.read(second.wrapping_add(at), &mut expected)?;
-                Ok(equal && found == expected)
-            })?;
-            if equal {
-                memory.copy(object, third, size)?
-            } else {
-                memory.copy(second, object, size)?
+    let body = || {
+        let mut equal = false;
+        let (into, from) = match operation {
+            BlockAtomic::Load => (second, object),
+            BlockAtomic::Store => (object, second),
+            BlockAtomic::Exchange => {
+                memory.copy(third, object, size)?;
+                (object, second)
             }
-            Ok(equal.into())
-        }
+            BlockAtomic::CompareExchange => {
+                equal = (0..size).try_fold(true, |equal, at| {
+                    let (mut found, mut expected) = ([0], [0]);
+                    memory.read(object.wrapping_add(at), &mut found)?;
+                    memory.read(second.wrapping_add(at), &mut expected)?;
+                    Ok(equal && found == expected)
+                })?;
+                if equal { (object, third) } else { (second, object) }
+            }
+        };
+        memory.copy(into, from, size).map(|()| equal.into())
     };
     call.instance().host().critical(&mut || outcome = body());
     outcome

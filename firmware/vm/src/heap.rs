@@ -170,6 +170,7 @@ impl<'a> Heap<'a> {
         None
     }
 
+    #[inline(never)]
     fn mark(&mut self, first: u32, length: u32, used: bool) {
         for (word, mask) in masks(first, length) {
             if used { self.used[word] |= mask } else { self.used[word] &= !mask }

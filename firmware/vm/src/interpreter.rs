@@ -19,15 +19,15 @@ use crate::trap::TrapKind;
 
 /// The opcodes as bytes, for patterns.
 #[allow(non_upper_case_globals, reason = "named as in the table")]
-mod code {
+pub(crate) mod code {
     macro_rules! opcodes {
         ($($doc:literal $name:ident $code:literal $mnemonic:literal [$($operand:ident)*] $flow:ident;)+) => {
-            $(pub(super) const $name: u8 = $code;)+
+            $(pub(crate) const $name: u8 = $code;)+
         };
     }
     macro_rules! pairs {
         ([$($name:ident $code:literal $first:ident $second:ident $field:literal;)+]) => {
-            $(pub(super) const $name: u8 = $code;)+
+            $(pub(crate) const $name: u8 = $code;)+
         };
     }
     super::for_each_opcode!(opcodes);

@@ -86,6 +86,7 @@ impl<'a> Memory<'a> {
     }
 
     /// The 32-bit word at an address, aligned or not.
+    #[inline(never)]
     pub fn read_word(&self, address: u32) -> Result<u32, Trap> {
         let mut bytes = [0; 4];
         self.read(address, &mut bytes)?;
@@ -93,6 +94,7 @@ impl<'a> Memory<'a> {
     }
 
     /// Writes a 32-bit word, aligned or not.
+    #[inline(never)]
     pub fn write_word(&self, address: u32, value: u32) -> Result<(), Trap> {
         self.write(address, &value.to_le_bytes())
     }

@@ -2,8 +2,8 @@
 //!
 //! Knows the records' frame only; `decode` reads what is in them.
 
-use super::decode::{DecodeError, Reader, Reason};
 use super::encode::varint;
+use super::reader::{DecodeError, Reader, Reason};
 use crate::container::{Import, Module, NONE, SectionKind};
 use alloc::vec::Vec;
 use core::fmt;
@@ -52,9 +52,8 @@ pub fn push_record(section: &mut Vec<u8>, bytes: &[u8]) -> Result<Option<u16>, S
 pub fn record(section: &[u8], offset: Option<u16>) -> Result<(&[u8], u32), DecodeError> {
     let Some(offset) = offset.map(u32::from) else { return Ok((&[], 0)) };
     let mut reader = Reader::new(section);
-    reader.take(offset)?;
-    let bytes = reader.record()?;
-    let start = u32::try_from(bytes.len()).map_or(0, |length| reader.offset() - length);
+    let bytes = reader.take(offset).and_then(|_| reader.record()).map_err(|reason| reader.error(reason))?;
+    let start = reader.offset() - bytes.len() as u32;
     if bytes.is_empty() { Err(DecodeError { offset, reason: Reason::Empty }) } else { Ok((bytes, start)) }
 }
 

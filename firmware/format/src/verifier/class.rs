@@ -20,6 +20,8 @@ pub(super) struct Class {
     pub bound: Bound,
     /// Control does not go on behind the instruction.
     pub leaves: bool,
+    /// It is the first of a pair: the next instruction must be the second.
+    pub pair: bool,
 }
 
 /// What is to be checked beside unused bits and registers.
@@ -30,8 +32,6 @@ pub(super) enum Rest {
     Unknown,
     /// Nothing.
     Nothing,
-    /// Nothing, but the first of a pair: the next instruction must be the second.
-    Pair,
     /// The half field is less than the [`Bound`] says.
     Bounded,
     /// An extension word follows.
@@ -102,8 +102,15 @@ const UNALIGNED: u32 = 0x03;
 
 impl Class {
     /// Of a byte that is no opcode.
-    const UNKNOWN: Class =
-        Class { zero: 0, registers: 0, slots: 0x01_0101, rest: Rest::Unknown, bound: Bound::Function, leaves: true };
+    const UNKNOWN: Class = Class {
+        zero: 0,
+        registers: 0,
+        slots: 0x01_0101,
+        rest: Rest::Unknown,
+        bound: Bound::Function,
+        leaves: true,
+        pair: false,
+    };
 
     /// The class of the instruction with this opcode byte.
     #[inline(always)]
@@ -174,6 +181,7 @@ impl Class {
             && self.rest as u8 == other.rest as u8
             && self.bound as u8 == other.bound as u8
             && self.leaves == other.leaves
+            && self.pair == other.pair
     }
 }
 
@@ -229,9 +237,7 @@ const fn tables() -> Tables {
     at = 0;
     while at < Pair::ALL.len() {
         let mut class = Class::from(Pair::ALL[at].first);
-        if matches!(class.rest, Rest::Nothing) {
-            class.rest = Rest::Pair;
-        }
+        class.pair = true;
         tables.set(Pair::ALL[at].code, class);
         at += 1;
     }
