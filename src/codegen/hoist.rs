@@ -6,10 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::analysis::Dominators;
-use super::machine::{
-    Access, Block, Const, Function, Inst, InstKind, Reg, Source, TailTarget, Target, Terminator, VReg,
-    for_each_register_mut,
-};
+use super::machine::{Access, Block, Const, Function, Inst, InstKind, Reg, Source, VReg};
 
 /// Most constants of a function that are kept in registers: a third of the registers there are.
 const MAX_KEPT: usize = 22;
@@ -158,47 +155,16 @@ fn rewrite(
             out.push(Inst { kind: made(kept, value), location: inst.location });
         }
         if !removed.contains(&(block, index)) {
-            rename_inst(&mut inst, &rename);
+            inst.rename(rename);
             out.push(inst);
         }
     }
     out.extend(added.map(|(_, kept, value)| Inst { kind: made(kept, value), location }));
     body.insts = out;
-    match &mut body.terminator {
-        Terminator::TailCall(call) => {
-            if let TailTarget::Indirect { address, .. } = &mut call.target {
-                rename(address);
-            }
-            call.arguments.iter_mut().for_each(|from| rename_source(from, &rename));
-        }
-        Terminator::Branch { opcode, args, .. } => for_each_register_mut(*opcode, args, rename),
-        Terminator::Switch { index, .. } => rename(index),
-        Terminator::Return { value: Some(reg), .. } => rename(reg),
-        Terminator::Jump(_) | Terminator::Return { value: None, .. } | Terminator::Unreachable => {}
-    }
+    body.terminator.rename(rename);
 }
 
 fn made(kept: VReg, (low, high): Value) -> InstKind {
     let lanes = [Some(low), high].into_iter().flatten();
     InstKind::Copy((0..).zip(lanes).map(|(lane, value)| (kept.lane(lane), Source::Const(value))).collect())
-}
-
-fn rename_source(source: &mut Source, rename: &impl Fn(&mut Reg)) {
-    if let Source::Lane(reg) = source {
-        rename(reg);
-    }
-}
-
-fn rename_inst(inst: &mut Inst, rename: &impl Fn(&mut Reg)) {
-    match &mut inst.kind {
-        InstKind::Op { opcode, args } => for_each_register_mut(*opcode, args, rename),
-        InstKind::Copy(moves) => moves.iter_mut().for_each(|(_, from)| rename_source(from, rename)),
-        InstKind::Parameters(_) => {}
-        InstKind::Call(call) => {
-            if let Target::Indirect { address, .. } = &mut call.target {
-                rename(address);
-            }
-            call.arguments.iter_mut().for_each(|from| rename_source(from, rename));
-        }
-    }
 }

@@ -262,7 +262,7 @@ pub fn comparing_part(opcode: Opcode) -> Opcode {
 }
 
 /// Visits the register operands of an opcode, to change them.
-pub fn for_each_register_mut(opcode: Opcode, args: &mut [Arg], visit: impl Fn(&mut Reg)) {
+fn for_each_register_mut(opcode: Opcode, args: &mut [Arg], visit: impl Fn(&mut Reg)) {
     for (operand, arg) in opcode.operands().iter().zip(args) {
         if let (Arg::Reg(reg), true) = (arg, operand.slots() > 0) {
             visit(reg);
@@ -270,7 +270,28 @@ pub fn for_each_register_mut(opcode: Opcode, args: &mut [Arg], visit: impl Fn(&m
     }
 }
 
+fn rename_source(source: &mut Source, rename: impl Fn(&mut Reg)) {
+    if let Source::Lane(reg) = source {
+        rename(reg);
+    }
+}
+
 impl Inst {
+    /// Changes every register that the instruction reads, and what an opcode of the table writes.
+    pub fn rename(&mut self, rename: impl Fn(&mut Reg) + Copy) {
+        match &mut self.kind {
+            InstKind::Op { opcode, args } => for_each_register_mut(*opcode, args, rename),
+            InstKind::Copy(moves) => moves.iter_mut().for_each(|(_, from)| rename_source(from, rename)),
+            InstKind::Parameters(_) => {}
+            InstKind::Call(call) => {
+                if let Target::Indirect { address, .. } = &mut call.target {
+                    rename(address);
+                }
+                call.arguments.iter_mut().for_each(|from| rename_source(from, rename));
+            }
+        }
+    }
+
     /// Visits every lane that the instruction reads or writes.
     pub fn for_each_lane(&self, mut visit: impl FnMut(Reg, Access)) {
         match &self.kind {
@@ -410,6 +431,22 @@ impl Terminator {
                     }
                 }
             }
+            Self::Jump(_) | Self::Return { value: None, .. } | Self::Unreachable => {}
+        }
+    }
+
+    /// Changes every register that the terminator reads.
+    pub fn rename(&mut self, rename: impl Fn(&mut Reg) + Copy) {
+        match self {
+            Self::TailCall(call) => {
+                if let TailTarget::Indirect { address, .. } = &mut call.target {
+                    rename(address);
+                }
+                call.arguments.iter_mut().for_each(|from| rename_source(from, rename));
+            }
+            Self::Branch { opcode, args, .. } => for_each_register_mut(*opcode, args, rename),
+            Self::Switch { index, .. } => rename(index),
+            Self::Return { value: Some(reg), .. } => rename(reg),
             Self::Jump(_) | Self::Return { value: None, .. } | Self::Unreachable => {}
         }
     }

@@ -17,6 +17,7 @@ mod machine;
 mod module;
 mod moves;
 mod narrow;
+mod propagate;
 mod refusal;
 mod spill;
 mod statics;
@@ -175,6 +176,7 @@ fn stub(unit: &mut Unit<'_>, host: &Function, regions: Regions) -> Lowered<Body>
 fn finish(mut function: machine::Function, name: String, signature: u16, regions: Regions) -> Lowered<Body> {
     let order = layout::order(&function);
     narrow::narrow(&mut function, &order);
+    propagate::propagate(&mut function, &order);
     fuse::fuse(&mut function, &order);
     hoist::hoist(&mut function, &order);
     let mut fixed = vec![false; function.widths.len()];

@@ -10,8 +10,6 @@ pub mod emulated;
 pub mod firmware;
 pub mod flashing;
 #[cfg(feature = "emulate")]
-pub mod handlers;
-#[cfg(feature = "emulate")]
 pub mod hosted;
 #[cfg(feature = "emulate")]
 pub mod listener;

@@ -68,7 +68,7 @@ fn sorted<K: std::fmt::Debug>(tallies: HashMap<K, Tally>) -> Vec<(K, Tally)> {
 }
 
 /// The opcode at each address in the interpreter's jump table, the only run of so many words that all point into the interpreter.
-pub(super) fn handlers(elf: &[u8], interpreter: &Range<u32>) -> Option<HashMap<u32, Code>> {
+pub fn handlers(elf: &[u8], interpreter: &Range<u32>) -> Option<HashMap<u32, Code>> {
     let file = object::File::parse(elf).ok()?;
     for segment in file.segments() {
         let bytes = segment.data().ok()?;

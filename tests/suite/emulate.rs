@@ -127,6 +127,10 @@ fn a_chip_on_a_serial_port_runs_modules_at_any_speed() {
         assert_eq!(ran.objects("output")[0]["text"], "hello 2\n", "{}", ran.transcript());
         let fast = chip.espb(&["stats", "--baud", "921600"]);
         assert_eq!(fast.code, 0, "{}", fast.transcript());
+        // The line is as the next command expects it, which may be of another program.
+        let line = fs::File::open(&chip.link).expect("the line is there");
+        let settings = rustix::termios::tcgetattr(&line).expect("it is a terminal");
+        assert_eq!(settings.output_speed(), 115_200);
     }
     let trap = module(folder.path(), "trap", "int app_main(void) { return *(volatile int *)16; }\n");
     let trapped = chip.espb(&["run", &trap]);

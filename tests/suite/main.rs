@@ -8,6 +8,7 @@ mod compile;
 mod contracts;
 mod docs;
 mod emulate;
+mod exhaustion;
 mod fixtures;
 mod flash;
 mod handlers;
@@ -32,6 +33,7 @@ mod project_file;
 #[path = "../shared/random.rs"]
 mod random;
 mod registered;
+mod resident;
 mod run;
 mod terminal;
 mod watch;

@@ -1,4 +1,5 @@
-//! A firmware task that counts, so that anybody can see the firmware go on whatever a module does: how often it ran, and how late at worst.
+//! A firmware task that waits for nobody. It counts, so that anybody can see the firmware go on whatever a module does: how often it ran,
+//! and how late at worst. And it sees to it that no callback keeps another firmware task waiting.
 
 use core::{
     ffi::c_void,
@@ -7,13 +8,16 @@ use core::{
 
 use esp_hal::time::Instant;
 
-use crate::kernel::{self, OutOfMemory, Ticks};
+use crate::{
+    instance::task,
+    kernel::{self, OutOfMemory, Ticks},
+};
 
 /// Milliseconds between two beats.
 const PERIOD: Ticks = 10;
 /// Above every module task, so that a module that spins cannot hold it up.
 const PRIORITY: u32 = kernel::LINK_PRIORITY - 1;
-const STACK_BYTES: usize = 768;
+const STACK_BYTES: usize = 1024;
 
 static BEATS: AtomicU32 = AtomicU32::new(0);
 static LATEST: AtomicU32 = AtomicU32::new(0);
@@ -47,6 +51,7 @@ extern "C" fn body(_: *mut c_void) {
         BEATS.store(BEATS.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         let delay = u32::try_from(microseconds().saturating_sub(due)).unwrap_or(u32::MAX);
         LATEST.store(LATEST.load(Ordering::Relaxed).max(delay), Ordering::Relaxed);
+        task::cut_waits_short();
         due += u64::from(PERIOD) * 1000;
         kernel::delay_until(&mut wake, PERIOD);
     }

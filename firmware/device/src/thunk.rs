@@ -63,6 +63,12 @@ pub fn index(address: u32) -> Option<u16> {
     run(0, COUNT).index(address)
 }
 
+/// Place of this thunk of the pool in a run of thunks of the pool.
+pub fn place(thunk: u16, run: Thunks) -> Option<u16> {
+    let place = address(thunk).wrapping_sub(run.first) >> SHIFT;
+    (place < u32::from(run.count)).then_some(place as u16)
+}
+
 /// A run of thunks of the pool.
 pub fn run(first: u16, count: u16) -> Thunks {
     Thunks { first: address(first), shift: SHIFT, count }

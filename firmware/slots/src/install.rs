@@ -34,6 +34,8 @@ pub enum InstallError<E> {
     NoSlot,
     /// The slot holds the last good module, or one that runs.
     InUse(SlotIndex),
+    /// So does every slot.
+    AllInUse,
     /// The module is empty or larger than the slot.
     Length {
         /// Bytes that the slot holds.
@@ -54,6 +56,9 @@ impl<E: fmt::Display> fmt::Display for InstallError<E> {
         match self {
             Self::NoSlot => f.write_str("the device has no such module slot; flash the firmware of this espb"),
             Self::InUse(slot) => write!(f, "slot {slot} holds the module that runs or the last good one; name another"),
+            Self::AllInUse => {
+                f.write_str("every slot holds a module that runs or the last good one; stop an instance of one first")
+            }
             Self::Length { capacity } => write!(f, "the module is empty or larger than the slot's {capacity} bytes"),
             Self::Order => f.write_str("the module's bytes came in the wrong order"),
             Self::Checksum => f.write_str("the checksum of what was stored is wrong; send it again"),
@@ -92,7 +97,8 @@ impl Installer {
             Some(slot) => slot,
             None => {
                 let free = store.slots().filter(|slot| !needed(*slot));
-                free.min_by_key(|slot| store.entry(*slot).stored_at).ok_or(InstallError::NoSlot)?
+                let none = if store.slots().next().is_none() { InstallError::NoSlot } else { InstallError::AllInUse };
+                free.min_by_key(|slot| store.entry(*slot).stored_at).ok_or(none)?
             }
         };
         if !store.slots().any(|existing| existing == slot) {

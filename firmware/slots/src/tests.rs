@@ -218,6 +218,8 @@ fn the_last_good_module_and_a_running_one_are_never_overwritten() {
         Installer::begin(&mut store, asked(other), &|slot| slot == other).err(),
         Some(InstallError::InUse(other))
     );
+    let any = Install { slot: None, ..asked(other) };
+    assert_eq!(Installer::begin(&mut store, any, &|slot| slot == other).err(), Some(InstallError::AllInUse));
     assert_eq!(Installer::begin(&mut store, asked(SlotIndex(7)), &|_| false).err(), Some(InstallError::NoSlot));
 }
 

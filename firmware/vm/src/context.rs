@@ -2,7 +2,7 @@
 //!
 //! The shadow stack holds the frames. A frame's registers start at its frame pointer; below it lie two words, the [`Link`] and the
 //! caller's linear stack pointer. An entry from the host has two words more below: the frame pointer (as offset in bytes) and the
-//! position (in words) of what it interrupted, or [`NOTHING`] where it interrupted nothing.
+//! position (in words) of what it interrupted. At the bottom of the stack, where it interrupted nothing, the offset is 0.
 
 use core::cell::Cell;
 use core::marker::PhantomData;
@@ -21,9 +21,9 @@ use crate::slow::Failure;
 use crate::trap::{Trap, TrapKind};
 
 /// Bytes of an entry's header: what it interrupted and the link.
-const ENTRY_HEADER: u32 = 16;
-/// "Interrupted nothing".
-pub(crate) const NOTHING: u32 = u32::MAX;
+const ENTRY_HEADER: usize = 16;
+/// Frame pointer, as offset, of a context that runs nothing. No frame has it: an entry's header lies below the first.
+pub(crate) const NOTHING: u32 = 0;
 /// Fuel that a context takes in advance, and so how many backward branches and calls pass between two looks at the stop flag.
 const FUEL_SLICE: u32 = 1024;
 /// Bytes that `memmove` and `memset` copy or set for a unit of fuel; what is less is free.
@@ -66,8 +66,8 @@ pub struct Context<'i> {
     entries: Cell<u8>,
     /// A word of the host's.
     host_data: Cell<*const ()>,
-    /// Where the last interrupted function stood, and the slots of its frame: a sort interrupts one place thousands of times.
-    interrupted: Cell<(*const u8, u32)>,
+    /// Where the last interrupted function stood, and the bytes of its frame: a sort interrupts one place thousands of times.
+    interrupted: Cell<(*const u8, usize)>,
     /// The address, the signature and the function of the last indirect call: most places call the same function again and again.
     last_callee: Cell<(u32, u32, Record)>,
     /// Instruction at which the task left the interpreter (or will enter it).
@@ -78,9 +78,35 @@ pub struct Context<'i> {
     pub(crate) sp: Cell<u32>,
     /// Fuel taken in advance and not used.
     pub(crate) fuel: Cell<u32>,
+    /// Why the interpreter stopped last.
+    trap: Cell<Trap>,
     /// Fuel that may still be taken, whatever the instance has; `None` for no limit.
     budget: Cell<Option<u32>>,
     lifetime: PhantomData<&'i mut [u32]>,
+}
+
+/// That the interpreter or a part of it has stopped: the context has kept why.
+pub(crate) struct Trapped;
+
+/// A function that native code may call, on the context that it shall run on.
+#[derive(Clone, Copy)]
+pub struct Callback<'c> {
+    context: &'c Context<'c>,
+    callee: &'c Callee,
+}
+
+impl Callback<'_> {
+    /// Slots that its arguments take.
+    #[inline(always)]
+    pub fn argument_slots(&self) -> u8 {
+        self.callee.argument_slots
+    }
+
+    /// Runs it as [`Context::call`] does.
+    #[inline(always)]
+    pub fn call(&self, arguments: &[u32]) -> Result<u64, Trap> {
+        self.context.run(self.callee, arguments)
+    }
 }
 
 impl<'i> Context<'i> {
@@ -140,6 +166,7 @@ impl<'i> Context<'i> {
             fp: Cell::new(base),
             sp: Cell::new(stack_low + size),
             fuel: Cell::new(0),
+            trap: Cell::new(Trap::new(TrapKind::Stopped, 0)),
             budget: Cell::new(None),
             lifetime: PhantomData,
         })
@@ -167,11 +194,19 @@ impl<'i> Context<'i> {
         self.entries.get() == 0
     }
 
-    /// Runs the address-taken function behind a thunk; else as [`Context::call`].
+    /// The address-taken function with this index: what is behind a thunk.
+    #[inline(always)]
+    pub fn callback(&self, callback: u16) -> Option<Callback<'_>> {
+        // SAFETY: the program is the instance's.
+        let callee = || unsafe { self.instance.callee(callback) };
+        self.program.has_callback(callback).then(|| Callback { context: self, callee: callee() })
+    }
+
+    /// Runs the address-taken function with this index; else as [`Context::call`].
     pub fn call_callback(&self, callback: u16, arguments: &[u32]) -> Result<u64, Trap> {
-        match self.instance.callee(callback) {
-            Some(callee) => self.run(callee, arguments),
-            None => Err(self.finish(Trap::new(TrapKind::Entry, callback.into()))),
+        match self.callback(callback) {
+            Some(callback) => callback.call(arguments),
+            None => Err(self.refuse(callback)),
         }
     }
 
@@ -181,107 +216,143 @@ impl<'i> Context<'i> {
     /// recorded ([`Instance::report`]) and every other task of the instance stops too.
     pub fn call(&self, function: u16, arguments: &[u32]) -> Result<u64, Trap> {
         match Callee::of(self.module(), function) {
-            Some(callee) => self.run(callee, arguments),
-            None => Err(self.finish(Trap::new(TrapKind::Entry, function.into()))),
+            Some(callee) => self.run(&callee, arguments),
+            None => Err(self.refuse(function)),
         }
     }
 
-    fn run(&self, callee: Callee, arguments: &[u32]) -> Result<u64, Trap> {
-        let interrupted = (self.pc.get(), self.fp.get(), self.sp.get());
-        let outcome = match self.prepare(callee, arguments) {
-            Ok(()) => {
-                self.entries.set(self.entries.get() + 1);
-                let outcome = interpret(self);
+    /// The trap for a function that does not exist.
+    #[cold]
+    fn refuse(&self, index: u16) -> Trap {
+        self.fail(TrapKind::Entry, index.into());
+        self.finish()
+    }
+
+    #[inline(never)]
+    fn run(&self, callee: &Callee, arguments: &[u32]) -> Result<u64, Trap> {
+        // First of all, because it may call: little needs to be kept meanwhile.
+        let taken = self.interrupted_bytes();
+        let (interrupted, sp) = (self.parked(), self.sp.get());
+        let outcome = match self.prepare(callee, arguments, interrupted, taken, sp) {
+            Ok((at, sp)) => {
+                let outcome = interpret(self, at, sp);
                 self.entries.set(self.entries.get() - 1);
                 outcome
             }
-            Err((kind, value)) => Err(Trap::new(kind, value)),
+            Err((kind, value)) => Err(self.fail(kind, value)),
         };
         let outcome = match outcome {
             Ok(()) => Ok(self.result(callee.result_slots)),
-            Err(trap) => Err(self.finish(trap)),
+            Err(Trapped) => Err(self.finish()),
         };
-        self.pc.set(interrupted.0);
-        self.fp.set(interrupted.1);
-        self.sp.set(interrupted.2);
+        self.pc.set(interrupted.pc());
+        self.fp.set(interrupted.fp());
+        self.sp.set(sp);
         outcome
     }
 
-    /// Lays the entry frame and sets the state from which the interpreter starts.
+    /// Counts the entry and lays its frame above what it interrupts, which has taken so many bytes from its frame pointer on. Gives where the
+    /// interpreter starts, and its linear stack pointer there.
     #[inline(always)]
-    fn prepare(&self, callee: Callee, arguments: &[u32]) -> Result<(), Failure> {
+    fn prepare(
+        &self,
+        callee: &Callee,
+        arguments: &[u32],
+        interrupted: Cursor,
+        taken: usize,
+        sp: u32,
+    ) -> Result<(Cursor, u32), Failure> {
         if self.instance.is_stopped() {
             return Err((TrapKind::Stopped, 0));
         }
-        if self.entries.get() >= self.most_entries {
+        let entries = self.entries.get();
+        if entries >= self.most_entries {
             return Err((TrapKind::EntryDepth, self.most_entries.into()));
         }
         if usize::from(callee.argument_slots) != arguments.len() {
             return Err((TrapKind::Entry, callee.function.into()));
         }
         let record = self.program.function(callee.function);
-        let (free_from, fp_before, position_before) = match self.position() {
-            None => (0, NOTHING, NOTHING),
-            Some(position) => {
-                let fp = self.frame_offset();
-                (fp + self.interrupted_slots(position) * 4, fp, position)
-            }
-        };
-        let fp = free_from + ENTRY_HEADER;
-        let frame = record.frame() as u32;
-        if self.shadow_size < fp || self.shadow_size - fp < frame {
+        let header = interrupted.fp().wrapping_add(taken);
+        // What is interrupted fits, so the difference is not negative.
+        if self.shadow_limit.addr().wrapping_sub(header.addr()) < ENTRY_HEADER + record.frame() {
             return Err((TrapKind::ShadowStackOverflow, 0));
         }
-        let sp = self.sp.get();
-        if sp - self.stack_low < record.linear_frame() {
-            return Err((TrapKind::LinearStackOverflow, record.linear_frame()));
+        let linear_frame = record.linear_frame();
+        if sp - self.stack_low < linear_frame {
+            return Err((TrapKind::LinearStackOverflow, linear_frame));
         }
-        let header = [fp_before, position_before, Link::ENTRY.word(), sp];
-        // SAFETY: header and frame were found to fit above; the arguments fill the parameters, which the frame holds.
-        unsafe {
-            let place = self.shadow.add(free_from as usize).cast::<u32>();
-            place.cast::<[u32; 4]>().write(header);
-            // One by one: they are few, and a call of memcpy costs more than they do.
+        self.entries.set(entries + 1);
+        let (pc, fp) = (self.program.code(record.start()), header.wrapping_add(ENTRY_HEADER));
+        let fp_before = self.offset_of(interrupted.fp());
+        let words = [fp_before, self.program.word_of(interrupted.pc()), Link::ENTRY.word(), sp];
+        // SAFETY: header and frame were found to fit above; the arguments fill the parameters, which the frame holds; the position is the
+        // entry of the function whose frame this is.
+        let at = unsafe {
+            header.cast::<[u32; ENTRY_HEADER / 4]>().write(words);
+            // One by one: they are few, and a call of memcpy, which LLVM would make of plain writes, costs more than they do.
             for (index, argument) in arguments.iter().enumerate() {
-                place.add(header.len() + index).write(*argument);
+                fp.cast::<u32>().add(index).write_volatile(*argument);
             }
-        }
-        self.pc.set(self.program.code(record.start()));
-        self.fp.set(self.shadow.wrapping_add(fp as usize));
-        self.sp.set(sp - record.linear_frame());
-        Ok(())
+            Cursor::new(pc, fp)
+        };
+        // For whoever asks meanwhile whether and where this task runs.
+        self.pc.set(pc);
+        self.fp.set(fp);
+        Ok((at, sp - linear_frame))
     }
 
-    /// Slots of the frame of the function at this position, the one that a host call left.
+    /// Bytes that the frame takes that a host call left; 0 where there is none.
     #[inline(always)]
-    fn interrupted_slots(&self, position: u32) -> u32 {
-        let (pc, slots) = self.interrupted.get();
-        if pc == self.pc.get() { slots } else { self.find_interrupted_slots(position) }
+    fn interrupted_bytes(&self) -> usize {
+        if self.fp.get() == self.shadow {
+            return 0;
+        }
+        let (pc, bytes) = self.interrupted.get();
+        if pc == self.pc.get() { bytes } else { self.find_interrupted_bytes() }
     }
 
     #[inline(never)]
-    fn find_interrupted_slots(&self, position: u32) -> u32 {
-        let function = self.module().function_at(position).and_then(|index| self.module().function(index));
-        // Verified code runs inside of some function.
-        let slots = function.map_or(u32::from(espb_format::operand::MAX_SLOTS), |function| function.slots.into());
-        self.interrupted.set((self.pc.get(), slots));
-        slots
+    fn find_interrupted_bytes(&self) -> usize {
+        let at = self.parked();
+        let function = self.module().function_at(self.program.word_of(at.pc()));
+        // Verified code runs inside of some function; without one the frame could be all that is left.
+        let left = self.shadow_limit.addr() - at.fp().addr();
+        let bytes = function.map_or(left, |index| self.program.function(index).frame());
+        self.interrupted.set((at.pc(), bytes));
+        bytes
     }
 
-    /// The result in the entry frame's first slots.
+    /// The result in the first slots of the entry frame, which has just returned.
+    #[inline(always)]
     fn result(&self, slots: u8) -> u64 {
-        let first = self.frame_offset() / 4;
+        let at = self.parked();
         match slots {
             0 => 0,
-            1 => self.shadow_word(first).into(),
-            _ => u64::from(self.shadow_word(first)) | u64::from(self.shadow_word(first + 1)) << 32,
+            1 => at.read_slot(0).into(),
+            _ => at.read_pair(0),
         }
     }
 
-    /// Completes a trap with its place and records it.
+    /// Keeps why the interpreter stops.
     #[cold]
     #[inline(never)]
-    fn finish(&self, mut trap: Trap) -> Trap {
+    pub(crate) fn fail(&self, kind: TrapKind, value: u32) -> Trapped {
+        self.fail_with(Trap::new(kind, value))
+    }
+
+    /// Keeps the trap with which the interpreter stops.
+    #[cold]
+    pub(crate) fn fail_with(&self, trap: Trap) -> Trapped {
+        self.trap.set(trap);
+        Trapped
+    }
+
+    /// Completes the trap that was kept with its place and records it.
+    #[cold]
+    #[inline(never)]
+    fn finish(&self) -> Trap {
+        let mut trap = self.trap.get();
         let mut frames = [Frame { function: NONE, offset: 0 }; Report::FRAMES];
         let mut depth = 0;
         for (place, frame) in frames.iter_mut().zip(self.backtrace()) {
@@ -378,9 +449,17 @@ impl<'i> Context<'i> {
     }
 
     /// What an import of verified code is bound to.
+    #[inline(always)]
     pub(crate) fn binding(&self, import: u16) -> Binding {
         // SAFETY: verified code calls imports of the table only, and `Instance::new` wrote a binding for each.
         unsafe { self.bindings.add(import.into()).read() }
+    }
+
+    /// Where the interpreter was parked. In a context that runs nothing there is no frame.
+    #[inline(always)]
+    pub(crate) fn parked(&self) -> Cursor {
+        // SAFETY: what `park` kept was a cursor's, and who uses the frame knows that there is one.
+        unsafe { Cursor::new(self.pc.get(), self.fp.get()) }
     }
 
     /// Keeps the interpreter's state for backtraces, nested entries and the way back.

@@ -94,19 +94,31 @@ impl Cursor {
         self.fp.wrapping_add(byte.into()).cast()
     }
 
+    /// The register at this distance.
+    #[inline(always)]
+    pub(crate) fn read_slot(self, byte: u8) -> u32 {
+        // SAFETY: verified code: only register and window fields and 0 come here.
+        unsafe { self.slot(byte).read() }
+    }
+
+    /// The register pair at this distance.
+    #[inline(always)]
+    pub(crate) fn read_pair(self, byte: u8) -> u64 {
+        let slot = self.slot(byte);
+        // SAFETY: verified code: only register and window fields and 0 come here, of 64-bit values.
+        unsafe { u64::from(slot.read()) | u64::from(slot.add(1).read()) << 32 }
+    }
+
     /// The register that a field names.
     #[inline(always)]
     pub(crate) fn read<const FIELD: usize>(self) -> u32 {
-        // SAFETY: verified code.
-        unsafe { self.slot(self.byte::<FIELD>()).read() }
+        self.read_slot(self.byte::<FIELD>())
     }
 
     /// The register pair that a field names.
     #[inline(always)]
     pub(crate) fn read64<const FIELD: usize>(self) -> u64 {
-        let slot = self.slot(self.byte::<FIELD>());
-        // SAFETY: verified code.
-        unsafe { u64::from(slot.read()) | u64::from(slot.add(1).read()) << 32 }
+        self.read_pair(self.byte::<FIELD>())
     }
 
     /// Writes the register that field a names.

@@ -1,6 +1,7 @@
 //! What a module reaches of its host, and what a host function sees of the module. Never here: any host function.
 
 use espb_format::container::{Import, Module};
+use espb_format::opcode::Opcode;
 use espb_format::signature::Signature;
 
 use crate::context::Context;
@@ -43,7 +44,6 @@ pub struct HostCall<'a> {
     pub function: HostFunction,
     /// The arguments: 32-bit slots in a row, 64-bit values low word first, as many as the signature's parameters take.
     pub arguments: &'a [u32],
-    pub(crate) variadic: Option<u16>,
     pub(crate) context: &'a Context<'a>,
 }
 
@@ -66,9 +66,12 @@ impl<'a> HostCall<'a> {
     /// Types of the arguments: of a variadic call all of them, else the import's parameters.
     pub fn signature(&self) -> Option<Signature> {
         let module = self.instance().module();
-        match self.variadic {
-            Some(index) => module.signature(index),
-            None => module.import(self.import).map(|import| import.signature),
+        // The context stands at the call for as long as that lasts.
+        let at = self.context.parked();
+        if at.byte::<0>() == Opcode::CallImportVariadic as u8 {
+            module.signature(at.signature())
+        } else {
+            module.import(self.import).map(|import| import.signature)
         }
     }
 

@@ -283,17 +283,13 @@ impl<'m> Instance<'m> {
     }
 
     /// The address-taken function with this index.
+    ///
+    /// # Safety
+    /// The module has so many.
     #[inline(always)]
-    pub(crate) fn callee(&self, callback: u16) -> Option<Callee> {
-        // SAFETY: `new` wrote a callee for every callback, and the index is one.
-        let callee = || unsafe { self.callees.add(callback.into()).read() };
-        (usize::from(callback) < self.module.callback_count()).then(callee)
-    }
-
-    /// Slots that the arguments of an address-taken function take.
-    #[inline(always)]
-    pub fn callback_slots(&self, callback: u16) -> Option<u8> {
-        self.callee(callback).map(|callee| callee.argument_slots)
+    pub(crate) unsafe fn callee(&self, callback: u16) -> &Callee {
+        // SAFETY: `new` wrote a callee for every callback, and none is written after that.
+        unsafe { &*self.callees.add(callback.into()) }
     }
 
     pub(crate) fn bindings(&self) -> *const Binding {

@@ -10,12 +10,12 @@ use espb_format::opcode::EXTENSION;
 use espb_format::{for_each_opcode, for_each_pair};
 
 use crate::access;
-use crate::context::Context;
+use crate::context::{Context, Trapped};
 use crate::cursor::Cursor;
 use crate::jump;
 use crate::rare;
 use crate::slow::{self, Failure};
-use crate::trap::{Trap, TrapKind};
+use crate::trap::TrapKind;
 
 /// The opcodes as bytes, for patterns.
 #[allow(non_upper_case_globals, reason = "named as in the table")]
@@ -44,19 +44,16 @@ enum Event {
     Refill,
 }
 
-/// Runs from the context's present position until its entry frame returns; the result is then in that frame's first slots.
+/// Runs from here, with this linear stack pointer, until the entry frame returns; the result is then in that frame's first slots.
 ///
-/// A trap leaves the context at the instruction that trapped.
+/// A trap leaves the context at the instruction that trapped, and the trap in it.
 #[allow(unreachable_code, reason = "operations that jump or leave do not come to the end of their arm")]
 #[inline(never)]
 #[unsafe(export_name = "espb_interpret")]
 #[cfg_attr(feature = "interpreter-in-ram", unsafe(link_section = ".rwtext.espb_interpreter"))]
-pub(crate) fn interpret(context: &Context<'_>) -> Result<(), Trap> {
+pub(crate) fn interpret(context: &Context<'_>, mut at: Cursor, mut sp: u32) -> Result<(), Trapped> {
     let linear = context.linear();
     let program = context.program();
-    // SAFETY: `Context::call` has laid the frame and put the position at a function's entry.
-    let mut at = unsafe { Cursor::new(context.pc.get(), context.fp.get()) };
-    let mut sp = context.sp.get();
     let mut fuel = context.fuel.get();
 
     let trap = loop {
@@ -260,9 +257,9 @@ pub(crate) fn interpret(context: &Context<'_>) -> Result<(), Trap> {
                 }};
             }
             macro_rules! host {
-                ($variadic:expr, $words:literal) => {{
+                ($slots:expr, $words:literal) => {{
                     context.park(at, sp, fuel);
-                    slow::call_host(context, at, at.half(), $variadic)?;
+                    slow::call_host(context, $slots)?;
                     fuel = context.fuel.get();
                     at.go($words)
                 }};
@@ -520,7 +517,7 @@ pub(crate) fn interpret(context: &Context<'_>) -> Result<(), Trap> {
                     enter!(record, 2)
                 }};
                 ($arm:literal CallImport) => { host!(None, 1) };
-                ($arm:literal CallImportVariadic) => { host!(Some(at.signature()), 2) };
+                ($arm:literal CallImportVariadic) => { host!(Some(slow::variadic_slots(context, at.signature())), 2) };
                 ($arm:literal Return) => { leave!() };
                 ($arm:literal ReturnValue) => {{
                     at.write_slot(0, at.read::<1>());
@@ -587,5 +584,5 @@ pub(crate) fn interpret(context: &Context<'_>) -> Result<(), Trap> {
         }
     };
     context.park(at, sp, fuel);
-    Err(Trap::new(trap.0, trap.1))
+    Err(context.fail(trap.0, trap.1))
 }

@@ -35,7 +35,7 @@ mod slow;
 mod trap;
 
 pub use backtrace::{Backtrace, Frame};
-pub use context::{Context, Stacks};
+pub use context::{Callback, Context, Stacks};
 pub use heap::HeapUse;
 pub use host::{Host, HostCall, HostFunction};
 pub use instance::{Instance, Report, Thunks};

@@ -70,6 +70,12 @@ impl Program {
         self.code.wrapping_add(link.word() as usize)
     }
 
+    /// Whether there are so many address-taken functions.
+    #[inline(always)]
+    pub(crate) fn has_callback(self, index: u16) -> bool {
+        u32::from(index) < self.callback_count
+    }
+
     /// The record of the address-taken function with this index, if there are so many.
     #[inline(always)]
     pub(crate) fn callback(self, index: u32) -> Option<Record> {

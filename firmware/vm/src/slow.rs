@@ -1,6 +1,6 @@
 //! The long and the rare parts of instructions, out of the interpreter's loop so that its state stays in registers.
 
-use crate::context::Context;
+use crate::context::{Context, Trapped};
 use crate::cursor::Cursor;
 use crate::host::{HostCall, HostFunction};
 use crate::layout::Granule;
@@ -13,35 +13,36 @@ pub(crate) fn failure(trap: Trap) -> Failure {
     (trap.kind, trap.value)
 }
 
-/// Calls an import with the arguments in the window and puts its result there.
+/// Calls the import that the instruction names, at which the context is parked, with the arguments in its window, and puts the result there.
+/// The arguments are of so many slots, or as many as the import's parameters.
 #[inline(never)]
-pub(crate) fn call_host(context: &Context<'_>, at: Cursor, import: u16, variadic: Option<u16>) -> Result<(), Trap> {
-    let binding = context.binding(import);
-    let argument_slots = match variadic {
-        None => binding.argument_slots,
-        Some(index) => variadic_slots(context, index),
-    };
+pub(crate) fn call_host(context: &Context<'_>, argument_slots: Option<u8>) -> Result<(), Trapped> {
+    let at = context.parked();
+    let binding = context.binding(at.half());
     let mut call = HostCall {
-        import,
+        import: at.half(),
         function: HostFunction(binding.function),
-        arguments: at.window(argument_slots),
-        variadic,
+        arguments: at.window(argument_slots.unwrap_or(binding.argument_slots)),
         context,
     };
-    match context.instance().host().call(&mut call) {
+    let outcome = context.instance().host().call(&mut call);
+    // Entries that the host has made are over: the context is parked there again, and asking it costs less than keeping it.
+    let at = context.parked();
+    match outcome {
         Ok(result) => match binding.result_slots {
             0 => {}
             1 => at.write_slot(at.byte::<1>(), result as u32),
             _ => at.write_pair(at.byte::<1>(), result),
         },
-        Err(trap) => return Err(Trap { import, ..trap }),
+        Err(trap) => return Err(context.fail_with(Trap { import: at.half(), ..trap })),
     }
-    if context.instance().is_stopped() { Err(Trap::new(TrapKind::Stopped, 0)) } else { Ok(()) }
+    if context.instance().is_stopped() { Err(context.fail(TrapKind::Stopped, 0)) } else { Ok(()) }
 }
 
+/// Slots of the arguments of a variadic call.
 #[cold]
 #[inline(never)]
-fn variadic_slots(context: &Context<'_>, signature: u16) -> u8 {
+pub(crate) fn variadic_slots(context: &Context<'_>, signature: u16) -> u8 {
     context.module().signature(signature).map_or(0, |signature| signature.param_slots())
 }
 

@@ -10,6 +10,7 @@ mod lowering;
 mod machine;
 mod moves;
 mod programs;
+mod propagate;
 mod random;
 mod refusals;
 mod spilling;

@@ -14,6 +14,7 @@ use llvm_sys::debuginfo::{
 use llvm_sys::prelude::LLVMBasicBlockRef;
 use llvm_sys::{
     LLVMAtomicOrdering, LLVMAtomicRMWBinOp, LLVMIntPredicate, LLVMOpcode, LLVMRealPredicate, LLVMTailCallKind,
+    LLVMValueKind,
 };
 use std::marker::PhantomData;
 use std::ptr;
@@ -58,6 +59,11 @@ pub struct Instruction<'m> {
 }
 
 impl<'m> Instruction<'m> {
+    /// The value as an instruction, `None` for other values.
+    pub fn from_value(value: Value<'m>) -> Option<Self> {
+        (value.kind() == LLVMValueKind::LLVMInstructionValueKind).then_some(Self { value })
+    }
+
     pub fn value(self) -> Value<'m> {
         self.value
     }

@@ -4,6 +4,7 @@
 
 mod context;
 mod instruction;
+mod loops;
 mod metadata;
 mod module;
 mod rewrite;

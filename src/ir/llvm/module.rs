@@ -41,7 +41,7 @@ impl<'c> Module<'c> {
         (!raw.is_null()).then_some(Self { raw, owner: PhantomData })
     }
 
-    fn context(&self) -> LLVMContextRef {
+    pub(super) fn context(&self) -> LLVMContextRef {
         // SAFETY: a valid module.
         unsafe { LLVMGetModuleContext(self.raw) }
     }

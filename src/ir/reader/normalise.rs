@@ -2,7 +2,7 @@
 //!
 //! Must never hold: optimisation for its own sake; optimised input is not optimised again.
 
-use super::super::llvm::{Attribute, LLVMOpcode, Module, TargetMachine};
+use super::super::llvm::{Attribute, Function, LLVMOpcode, Module, TargetMachine};
 use super::input::TRIPLE;
 use crate::diagnostic::{Diagnostic, Place};
 
@@ -35,7 +35,12 @@ const SCALAR: &str = "lower-constant-intrinsics,lower-expect,unreachableblockeli
 
 /// What pays where each instruction costs a dispatch, besides what clang did: loops take several turns at once and count with addresses.
 /// Functions that were compiled for size keep their loops.
-const SPEED: &str = "loop-unroll<O3;runtime;partial;no-peeling>,loop-mssa(licm),early-cse<memssa>,instcombine<no-verify-fixpoint>,loop-reduce";
+const SPEED: &str = "loop-mssa(licm),early-cse<memssa>,instcombine<no-verify-fixpoint>,loop-reduce";
+/// Several turns at once: first where LLVM can count them, then where it is asked to.
+const UNROLL: &str = "loop-unroll<O3;runtime;partial;no-peeling>";
+/// Loops that follow pointers: the largest that is unrolled, how large it may become, in LLVM's instructions, and the most turns. More of any
+/// of them made no kernel faster (docs/performance.md).
+const FOLLOWED: (usize, usize, usize) = (16, 32, 4);
 /// Attributes of functions that were compiled for size.
 const FOR_SIZE: [&str; 2] = ["optsize", "minsize"];
 
@@ -72,7 +77,10 @@ pub(super) fn normalise(module: &mut Module<'_>, roots: &[String]) -> Result<(),
     if !unoptimised && !module.contains_wide_integers() && compiled_for_speed(module) {
         // A function that calls itself rarely turns its loops often.
         module.add_attribute_to_recursive_functions(FOR_SIZE[0]);
-        function_passes.push(SPEED);
+        function_passes.push(UNROLL);
+        run(module, &format!("always-inline,globaldce,function({})", function_passes.join(",")))?;
+        module.request_unrolling(FOLLOWED.0, is_for_speed, |size| (FOLLOWED.1 / size).min(FOLLOWED.2));
+        function_passes = vec![UNROLL, SPEED];
     }
     function_passes.push(SCALAR);
     if dropped {
@@ -91,11 +99,12 @@ pub(super) fn register_destructors(module: &mut Module<'_>) -> Result<(), Diagno
 
 /// Whether some function was compiled for speed rather than for size.
 fn compiled_for_speed(module: &Module<'_>) -> bool {
-    let kinds = FOR_SIZE.map(Attribute::kind_number);
-    module.functions().any(|function| {
-        !function.blocks().is_empty()
-            && !function.attributes(u32::MAX).iter().any(|attribute| kinds.contains(&attribute.kind))
-    })
+    module.functions().any(|function| !function.blocks().is_empty() && is_for_speed(&function))
+}
+
+fn is_for_speed(function: &Function<'_>) -> bool {
+    let for_size = FOR_SIZE.map(Attribute::kind_number);
+    !function.attributes(u32::MAX).iter().any(|attribute| for_size.contains(&attribute.kind))
 }
 
 fn run(module: &mut Module<'_>, pipeline: &str) -> Result<(), Diagnostic> {

@@ -174,20 +174,20 @@ fn create(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
     if kernel::heap::is_short() {
         return Ok(NO_MEMORY);
     }
-    if call.running.objects().is_full() {
-        return Err(Trap::new(TrapKind::Host, Failure::TooManyObjects as u32));
-    }
     let handle = kernel::without_switching(|| {
-        let timer =
-            kernel::heap::try_box(EspTimer { callback, argument, skips, period: 0, due: None, started: 0 }).ok()?;
+        if call.running.objects().is_full() {
+            return Err(Trap::new(TrapKind::Host, Failure::TooManyObjects as u32));
+        }
+        let timer = EspTimer { callback, argument, skips, period: 0, due: None, started: 0 };
+        let Ok(timer) = kernel::heap::try_box(timer) else { return Ok(None) };
         let place = NonNull::from(Box::leak(timer));
         // As many places as all instances can have objects, of which there was room for one more: this cannot fail.
         let _ = critical_section::with(|cs| TIMERS.borrow_ref_mut(cs).all.push(place));
         let handle = place.as_ptr() as u32;
         // There is room, as was seen above; tasks do not switch here.
         let _ = call.running.objects().add(HandleKind::EspTimer, handle);
-        Some(handle)
-    });
+        Ok(Some(handle))
+    })?;
     let Some(handle) = handle else { return Ok(NO_MEMORY) };
     memory.write_word(created, handle).map(|()| OK)
 }

@@ -32,8 +32,8 @@ impl Checked {
     /// Whether the call makes or unmakes an object without blocking, so that its task must not be deleted in between.
     pub fn is_transition(&self) -> bool {
         let creates = matches!(self.result, ResultMeaning::Handle { created: true, .. });
-        let kinds = [HandleKind::Queue, HandleKind::EventGroup, HandleKind::StreamBuffer];
-        creates || self.released.is_some_and(|(kind, _)| kinds.contains(&kind))
+        // Tasks are deleted by the link task alone, timers when there is room for the command.
+        creates || self.released.is_some_and(|(kind, _)| !matches!(kind, HandleKind::Task | HandleKind::Timer))
     }
 }
 
@@ -290,12 +290,19 @@ impl Checker<'_, '_> {
     }
 }
 
-/// Takes a released object off the instance's list, just before the call that deletes it.
+/// Takes a released object off the instance's list, just before the call that deletes it. A timer stays until its deletion has room.
 pub fn release(call: &Call<'_, '_>, checked: &Checked) -> Result<(), Trap> {
-    let Some((kind, handle)) = checked.released else { return Ok(()) };
+    match checked.released {
+        Some((kind, handle)) if kind != HandleKind::Timer => take_off(call.running, kind, handle),
+        _ => Ok(()),
+    }
+}
+
+/// Takes an object off the list, if nobody uses it.
+pub fn take_off(running: &Running, kind: HandleKind, handle: u32) -> Result<(), Trap> {
     // Both in one step: who is first deletes, and nobody begins to use what is about to go.
     kernel::without_switching(|| {
-        if task::is_used(handle) || !call.running.objects().remove(kind, handle) {
+        if task::is_used(handle) || super::is_bound(kind, handle) || !running.objects().remove(kind, handle) {
             return Err(Trap::new(TrapKind::Host, Failure::InUse as u32));
         }
         Ok(())
@@ -316,11 +323,14 @@ pub fn settle(call: &Call<'_, '_>, checked: &Checked, result: Result<u64, Trap>)
         ResultMeaning::Handle { kind, created: true, .. } if word != 0 => {
             if kernel::heap::is_short() {
                 // What is left is the firmware's own: to the module memory is exhausted.
-                super::delete_object(kind, word);
+                super::discard_object(kind, word);
                 return Ok(0);
             }
-            let added = call.running.objects().add(kind, word);
-            added.map_err(|_| Trap::new(TrapKind::Host, Failure::TooManyObjects as u32))?;
+            if call.running.objects().add(kind, word).is_err() {
+                // Another task has taken the last place since the check.
+                super::discard_object(kind, word);
+                return Err(Trap::new(TrapKind::Host, Failure::TooManyObjects as u32));
+            }
         }
         ResultMeaning::Copied { extent, .. } if word != 0 => return copies::copy(call, word, extent),
         _ => {}

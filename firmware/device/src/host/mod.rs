@@ -394,6 +394,19 @@ fn delete_object(kind: HandleKind, handle: u32) {
     }
 }
 
+/// Deletes an object that was just made, which nothing has used yet, without waiting for anybody.
+fn discard_object(kind: HandleKind, handle: u32) {
+    match kind {
+        HandleKind::Timer => timer::discard(handle),
+        other => delete_object(other, handle),
+    }
+}
+
+/// Whether something that is no task refers to the object, so that it cannot be deleted.
+fn is_bound(kind: HandleKind, handle: u32) -> bool {
+    kind == HandleKind::Queue && (queue::is_set_with_members(handle) || uart::is_told(handle))
+}
+
 /// Starts what host functions need beside their callers.
 pub fn start() -> Result<(), OutOfMemory> {
     esp_timer::init()?;

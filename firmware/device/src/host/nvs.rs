@@ -2,7 +2,7 @@
 //! ESP-IDF: who knows a namespace's name can read it.
 
 use alloc::{boxed::Box, string::String, vec::Vec};
-use core::cell::RefCell;
+use core::{cell::RefCell, ptr};
 
 use critical_section::Mutex;
 use esp_nvs::{Get, Key, MAX_KEY_LENGTH, Nvs, Set, error::Error};
@@ -18,7 +18,12 @@ use super::{
     },
     own,
 };
-use crate::{console, flash::NvsPartition, instance::Failure, kernel};
+use crate::{
+    console,
+    flash::NvsPartition,
+    instance::{Failure, objects::Full},
+    kernel,
+};
 
 /// `nvs_get_…` and `nvs_set_…` of one type of number.
 macro_rules! number {
@@ -195,26 +200,25 @@ fn open(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
     if call.running.objects().is_full() {
         return Err(Trap::new(TrapKind::Host, Failure::TooManyObjects as u32));
     }
+    let mut opened = None;
+    // Here nobody deletes this task: what is open has its handle on the list.
     let result = with_store(|store| {
         if !writable && !store.namespaces().any(|known| *known == namespace) {
             return NVS_NOT_FOUND;
         }
-        critical_section::with(|cs| STATE.borrow_ref_mut(cs).handles += 1);
+        let Ok(handle) = kernel::heap::try_box(Handle { namespace, writable }) else { return NO_MEMORY };
+        let address = ptr::from_ref(&*handle).addr() as u32;
+        opened = Some(call.running.objects().add(HandleKind::Nvs, address).map(|()| {
+            critical_section::with(|cs| STATE.borrow_ref_mut(cs).handles += 1);
+            Box::into_raw(handle) as u32
+        }));
         OK
     });
-    if result != OK {
-        return Ok(result);
+    match opened {
+        Some(Ok(handle)) => call.vm.memory().write_word(call.word(2), handle).map(|()| OK),
+        Some(Err(Full)) => Err(Trap::new(TrapKind::Host, Failure::TooManyObjects as u32)),
+        None => Ok(result),
     }
-    let Ok(handle) = kernel::heap::try_box(Handle { namespace, writable }) else {
-        close_one();
-        return Ok(NO_MEMORY);
-    };
-    let handle = Box::into_raw(handle) as u32;
-    if call.running.objects().add(HandleKind::Nvs, handle).is_err() {
-        close(handle);
-        return Err(Trap::new(TrapKind::Host, Failure::TooManyObjects as u32));
-    }
-    call.vm.memory().write_word(call.word(2), handle).map(|()| OK)
 }
 
 /// Closes a handle that is no instance's any more.

@@ -7,7 +7,7 @@ use critical_section::Mutex;
 use espb_format::contract::HandleKind;
 use espb_vm::{Trap, TrapKind};
 
-use super::{Call, Registration, native, own, uart};
+use super::{Call, Registration, native, own};
 use crate::{
     instance::{Failure, Running},
     kernel::ffi,
@@ -26,12 +26,6 @@ pub const TABLE: &[Registration] = &[
     native!("xQueueCreateMutex", ffi::xQueueCreateMutex),
     native!("xQueueCreateCountingSemaphore", ffi::xQueueCreateCountingSemaphore),
     own("vQueueDelete", |call| {
-        if SETS.is_set_with_members(call.word(0)) || uart::is_told(call.word(0)) {
-            // The kernel would go on telling the set of what its members receive, the driver the queue. It stays the instance's: the place
-            // that it had is free.
-            let _ = call.running.objects().add(HandleKind::Queue, call.word(0));
-            return Err(Trap::new(TrapKind::Host, Failure::InUse as u32));
-        }
         SETS.forget(call.word(0));
         call.native(native_function!(ffi::vQueueDelete), &[call.word(0)])
     }),
@@ -126,6 +120,11 @@ pub fn holds_mutex(running: &Running, task: ffi::TaskHandle) -> bool {
         .chain(core::iter::once(running.critical() as u32))
         .map(|queue| unsafe { ffi::xQueueGetMutexHolder(queue as ffi::QueueHandle) });
     holders.any(|holder| holder == task)
+}
+
+/// Whether the kernel would go on telling this queue of what the members of its set receive.
+pub fn is_set_with_members(queue: u32) -> bool {
+    SETS.is_set_with_members(queue)
 }
 
 /// Deletes a queue of an instance that has no tasks any more.

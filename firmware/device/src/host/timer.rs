@@ -1,9 +1,11 @@
 //! The kernel's software timers. Their callbacks are thunks, called by the timer task.
 
+use core::ffi::c_void;
+
 use espb_format::contract::HandleKind;
 use espb_vm::Trap;
 
-use super::{Call, Registration, native, own};
+use super::{Call, Registration, go_on, marshal, native, own};
 use crate::{
     kernel::{self, ffi},
     native_function,
@@ -59,13 +61,35 @@ fn command(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
         return Err(call.vm.violation(2, value));
     }
     let value = if matches!(number, START | RESET) { kernel::tick_count() } else { value };
-    let words = [call.word(0), number, value, call.word(3), call.word(4)];
-    let sent = call.native(native_function!(ffi::xTimerGenericCommandFromTask), &words)?;
-    if number == DELETE && sent as u32 == 0 {
-        // There was no room for the command: the timer is still there, and still the instance's. Its old place is free.
-        let _ = call.running.objects().add(HandleKind::Timer, call.word(0));
+    if number == DELETE {
+        return delete_in_turn(call);
     }
-    Ok(sent)
+    let words = [call.word(0), number, value, call.word(3), call.word(4)];
+    call.native(native_function!(ffi::xTimerGenericCommandFromTask), &words)
+}
+
+/// Sends the command that deletes a timer as soon as there is room for it, within the ticks of argument 4. Until then the timer is the
+/// instance's: its task may be deleted while it waits.
+fn delete_in_turn(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
+    let (timer, patience) = (call.word(0), call.word(4));
+    let words = [timer, DELETE, 0, 0, 0];
+    let start = kernel::tick_count();
+    loop {
+        let sent = kernel::without_switching(|| {
+            marshal::take_off(call.running, HandleKind::Timer, timer)?;
+            let sent = call.native(native_function!(ffi::xTimerGenericCommandFromTask), &words);
+            if !matches!(sent, Ok(sent) if sent as u32 != 0) {
+                // No other task runs here, so its place is free.
+                let _ = call.running.objects().add(HandleKind::Timer, timer);
+            }
+            sent
+        })?;
+        if sent as u32 != 0 || kernel::tick_count().wrapping_sub(start) >= patience {
+            return Ok(sent);
+        }
+        go_on(call.vm.instance())?;
+        kernel::delay(1);
+    }
 }
 
 /// `tmrCOMMAND_START_FROM_ISR` to `tmrCOMMAND_CHANGE_PERIOD_FROM_ISR`.
@@ -82,6 +106,12 @@ pub fn command_from_interrupt(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
         return Err(call.vm.violation(2, value));
     }
     call.native_from_interrupt(native_function!(ffi::xTimerGenericCommandFromISR), call.vm.arguments)
+}
+
+/// Deletes a timer that was never started: it is on none of the kernel's lists, and its memory is all there is of it.
+pub fn discard(handle: u32) {
+    // SAFETY: `xTimerCreate` took this block from the kernel's heap, and nobody else knows it.
+    unsafe { ffi::vPortFree(handle as *mut c_void) };
 }
 
 /// Has the timer task delete a timer; from the link task.

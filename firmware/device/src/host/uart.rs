@@ -278,10 +278,10 @@ fn install(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
     if !fits(received) || (outgoing != 0 && !fits(outgoing)) || uart::is_installed() {
         return Ok(FAIL);
     }
-    if wants_queue && call.running.objects().is_full() {
-        return Err(Trap::new(TrapKind::Host, Failure::TooManyObjects as u32));
-    }
     let queue = kernel::without_switching(|| {
+        if wants_queue && call.running.objects().is_full() {
+            return Err(Trap::new(TrapKind::Host, Failure::TooManyObjects as u32));
+        }
         let queue = if wants_queue {
             // SAFETY: makes a queue of events.
             unsafe { ffi::xQueueGenericCreate(depth, uart::EVENT_BYTES as u32, 0) }
@@ -295,15 +295,15 @@ fn install(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
                 // There is room, as was seen above; tasks do not switch here.
                 let _ = call.running.objects().add(HandleKind::Queue, queue as u32);
             }
-            return Some(queue);
+            return Ok(Some(queue));
         }
         uart::uninstall();
         if !queue.is_null() {
             // SAFETY: made above, and nobody else knows it.
             unsafe { ffi::vQueueDelete(queue) };
         }
-        None
-    });
+        Ok(None)
+    })?;
     match queue {
         Some(queue) if place != 0 => call.vm.memory().write_word(place, queue as u32).map(|()| OK),
         Some(_) => Ok(OK),

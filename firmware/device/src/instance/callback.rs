@@ -18,28 +18,43 @@ pub unsafe fn run(index: u16, words: *const u32) -> u64 {
     match unsafe { enter(running, callback, words) } {
         Ok(result) => result,
         Err(trap) => {
-            running.note_trap(trap);
-            link::wake();
+            fail(running, trap);
             0
         }
     }
 }
 
+/// Ends the instance.
+#[cold]
+#[inline(never)]
+fn fail(running: &Running, trap: Trap) {
+    running.note_trap(trap);
+    link::wake();
+}
+
 unsafe fn enter(running: &'static Running, index: u16, words: *const u32) -> Result<u64, Trap> {
-    let instance = running.instance();
-    let slots = usize::from(instance.callback_slots(index).ok_or(Trap::new(TrapKind::Entry, index.into()))?);
     let task = ModuleTask::current_or_new(running)?;
     let context = task.context().ok_or(Trap::new(TrapKind::Host, Failure::Memory as u32))?;
-    if task.is_firmware() && context.is_idle() {
+    let others_wait = task.is_firmware() && context.is_idle();
+    if others_wait {
         context.set_budget(Some(FUEL));
+        task.note_entry();
     }
-    if slots <= abi::REGISTERS {
+    let callback = context.callback(index).ok_or(Trap::new(TrapKind::Entry, index.into()))?;
+    let slots = usize::from(callback.argument_slots());
+    let result = if slots <= abi::REGISTERS {
         // All in registers: their words are the slots.
         // SAFETY: the eight register words are there.
-        return context.call_callback(index, unsafe { core::slice::from_raw_parts(words, slots) });
+        callback.call(unsafe { core::slice::from_raw_parts(words, slots) })?
+    } else {
+        // SAFETY: as this function's caller promises.
+        unsafe { enter_with_stack(context, index, words) }?
+    };
+    if others_wait && task.was_cut_short() {
+        // Before it met the end of its fuel.
+        return Err(Trap::new(TrapKind::OutOfFuel, 0));
     }
-    // SAFETY: as this function's caller promises.
-    unsafe { enter_with_stack(context, index, words) }
+    Ok(result)
 }
 
 /// The same where arguments lie on the caller's stack, with gaps perhaps.

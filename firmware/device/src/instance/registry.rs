@@ -29,8 +29,7 @@ pub fn find(id: InstanceId) -> Option<&'static Running> {
 
 /// Whose thunk this is, with its position among the thunks of its instance.
 pub fn owner_of(thunk: u16) -> Option<(&'static Running, u16)> {
-    let address = thunk::address(thunk);
-    all().find_map(|running| Some((running, running.instance().thunks().index(address)?)))
+    all().find_map(|running| Some((running, thunk::place(thunk, running.instance().thunks())?)))
 }
 
 /// A number for the next instance.

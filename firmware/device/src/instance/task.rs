@@ -8,7 +8,7 @@ use core::{
     cell::RefCell,
     ffi::{CStr, c_void},
     ptr::{self, NonNull},
-    sync::atomic::{AtomicPtr, AtomicU32, Ordering},
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering},
 };
 
 use critical_section::Mutex;
@@ -31,6 +31,8 @@ const MAX_TASKS: usize = 24;
 pub const NATIVE_STACK: usize = 6144;
 /// How deeply host functions and callbacks may call each other in a task; each level takes native stack.
 pub const MAX_ENTRIES: u8 = 3;
+/// Milliseconds after which a callback on a firmware task must not wait any more: others may wait for it.
+const LONGEST_CALLBACK: kernel::Ticks = 1000;
 /// Linear stack for callbacks on a firmware task, in bytes, taken from the module's heap at the first callback.
 const CALLBACK_STACK: u32 = 2048;
 
@@ -56,6 +58,10 @@ pub struct ModuleTask {
     handle: AtomicPtr<c_void>,
     /// Kernel objects that the task's present host call uses, so that nobody deletes them meanwhile; 0 for none.
     uses: [AtomicU32; 2],
+    /// When the callback in progress began, in ticks.
+    entered: AtomicU32,
+    /// Whether it has waited for too long.
+    cut_short: AtomicBool,
     native_call: Innermost,
 }
 
@@ -78,6 +84,8 @@ impl ModuleTask {
             work,
             handle: AtomicPtr::new(ptr::null_mut()),
             uses: [AtomicU32::new(0), AtomicU32::new(0)],
+            entered: AtomicU32::new(0),
+            cut_short: AtomicBool::new(false),
             native_call: Innermost::default(),
         })
         .map_err(|_| no_memory())?;
@@ -99,9 +107,14 @@ impl ModuleTask {
 
     /// The current task's state for this instance; made at the first callback on a task that is not its own.
     pub fn current_or_new(running: &'static Running) -> Result<&'static Self, Trap> {
-        if let Some(task) = Self::current(running) {
-            return Ok(task);
+        match Self::current(running) {
+            Some(task) => Ok(task),
+            None => Self::for_callbacks(running),
         }
+    }
+
+    #[inline(never)]
+    fn for_callbacks(running: &'static Running) -> Result<&'static Self, Trap> {
         let task = Self::new(running, Stacks::Heap(CALLBACK_STACK), Work::Callbacks)?;
         // SAFETY: asks the kernel for the current task.
         task.handle.store(unsafe { ffi::xTaskGetCurrentTaskHandle() }, Ordering::Relaxed);
@@ -140,6 +153,24 @@ impl ModuleTask {
     #[inline(always)]
     pub fn is_firmware(&self) -> bool {
         matches!(self.work, Work::Callbacks)
+    }
+
+    /// A callback begins now.
+    pub fn note_entry(&self) {
+        self.entered.store(kernel::tick_count(), Ordering::Relaxed);
+        self.cut_short.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the callback that has just returned had waited for too long.
+    pub fn was_cut_short(&self) -> bool {
+        self.cut_short.load(Ordering::Relaxed)
+    }
+
+    /// Whether a callback on a firmware task has begun longer ago than one may wait.
+    fn is_overdue(&self) -> bool {
+        self.is_firmware()
+            && self.context().is_some_and(|context| !context.is_idle())
+            && kernel::tick_count().wrapping_sub(self.entered.load(Ordering::Relaxed)) >= LONGEST_CALLBACK
     }
 
     /// Notes the objects that the present host call uses, and gives those noted before.
@@ -304,6 +335,24 @@ pub fn callback_in_progress(running: &Running) -> Option<ffi::TaskHandle> {
 
 fn any(is_it: impl Fn(&ModuleTask) -> bool) -> bool {
     first(is_it).is_some()
+}
+
+/// Cuts the waits of callbacks that are overdue short, and leaves these no fuel. For a task that waits for none of them.
+pub fn cut_waits_short() {
+    let listed = |index: usize| critical_section::with(|cs| TASKS.borrow_ref(cs).0.get(index).copied());
+    // Nobody changes the list meanwhile, and no callback that was waiting goes on.
+    kernel::without_switching(|| {
+        // SAFETY: listed states live.
+        let states = (0..MAX_STATES).map_while(listed).map(|state| unsafe { state.as_ref() });
+        for state in states.filter(|state| state.is_overdue()) {
+            // SAFETY: firmware tasks live for ever; one that does not wait is let be.
+            let has_waited = unsafe { ffi::xTaskAbortDelay(state.handle()) } == ffi::PD_PASS;
+            if let (true, Some(context)) = (has_waited, state.context()) {
+                state.cut_short.store(true, Ordering::Relaxed);
+                context.set_budget(Some(0));
+            }
+        }
+    });
 }
 
 /// Some task that the instance created, or its main task.

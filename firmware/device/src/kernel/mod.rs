@@ -212,19 +212,26 @@ impl Mutex {
     /// Gives the mutex, which the caller holds, to whoever waits for it, and takes it again.
     pub fn offer(&self) {
         if scheduler_running() {
-            // SAFETY: this task holds the mutex, and holds it again afterwards.
+            // SAFETY: this task holds the mutex.
             unsafe {
                 ffi::xQueueGenericSend(self.0, core::ptr::null(), 0, ffi::QUEUE_SEND_TO_BACK);
-                ffi::xQueueSemaphoreTake(self.0, ffi::PORT_MAX_DELAY);
             }
+            self.take();
         }
+    }
+
+    /// Waits for the mutex; a wait that is cut short goes on.
+    fn take(&self) {
+        // SAFETY: the handle is valid for ever; the caller is a task since the scheduler runs.
+        while unsafe { ffi::xQueueSemaphoreTake(self.0, ffi::PORT_MAX_DELAY) } != ffi::PD_PASS {}
     }
 
     /// Runs `body` with the mutex held. Before the scheduler starts there is nobody to exclude.
     pub fn lock<R>(&self, body: impl FnOnce() -> R) -> R {
-        let locked = scheduler_running()
-            // SAFETY: the handle is valid for ever; the caller is a task since the scheduler runs.
-            && unsafe { ffi::xQueueSemaphoreTake(self.0, ffi::PORT_MAX_DELAY) } == ffi::PD_PASS;
+        let locked = scheduler_running();
+        if locked {
+            self.take();
+        }
         let result = body();
         if locked {
             // SAFETY: this task holds the mutex.

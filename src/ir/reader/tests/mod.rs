@@ -5,6 +5,7 @@
 mod code;
 mod data;
 mod debug;
+mod loops;
 mod refusals;
 mod runtime;
 

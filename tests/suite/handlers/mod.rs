@@ -1,9 +1,9 @@
 //! The interpreter's code for each instruction is as short as docs/performance.md says (`make asm-report`).
 
+mod path;
+
 use std::collections::BTreeMap;
 use std::path::Path;
-
-use espb::device::handlers;
 
 /// Bytes of IRAM that the loop may take.
 const MOST_BYTES: u32 = 16 * 1024;
@@ -16,7 +16,7 @@ const END: &str = "<!-- end of handlers -->";
 fn no_instruction_takes_more_machine_instructions_than_documented() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let elf = std::fs::read(root.join("build/firmware/esp32c3.elf")).expect("the firmware is built");
-    let (paths, bytes) = handlers::paths(&elf).expect("the firmware has an interpreter");
+    let (paths, bytes) = path::paths(&elf).expect("the firmware has an interpreter");
     let mut rows: BTreeMap<u32, Vec<String>> = BTreeMap::new();
     for path in &paths {
         if let Some(instructions) = path.instructions {
