@@ -40,6 +40,50 @@ fn a_loop_lies_in_one_piece_and_what_follows_it_behind_it() {
 }
 
 #[test]
+fn what_closes_a_loop_lies_before_its_first_block() {
+    // Both sides branch to it; a jump back would be one more each round.
+    becomes(
+        "declare void @g(i32)
+        define void @f(i32 %n, i32 %m) {
+        entry:
+            br label %head
+        head:
+            %i = phi i32 [ %n, %entry ], [ %j, %next ]
+            %c = icmp slt i32 %i, %m
+            br i1 %c, label %next, label %body
+        body:
+            call void @g(i32 %i)
+            %d = icmp eq i32 %i, 77
+            br i1 %d, label %next, label %more
+        more:
+            call void @g(i32 %m)
+            %e = icmp eq i32 %i, 99
+            br i1 %e, label %end, label %next
+        next:
+            %j = add i32 %i, 3
+            br label %head
+        end:
+            ret void
+        }",
+        "
+        f(i32, i32): 5 slots
+            jmp L2
+        L1:
+            addi r0, r0, 3
+        L2:
+            blts r0, r1, L1
+            mov r4, r0
+            callh w4, g
+            beqi r0, 77, L1
+            mov r4, r1
+            callh w4, g
+            bnei r0, 99, L1
+            ret
+        ",
+    );
+}
+
+#[test]
 fn the_side_that_follows_needs_no_jump() {
     becomes(
         "define i32 @f(i32 %a, i32 %b) {

@@ -26,7 +26,8 @@ fn labelled(listing: &str) -> String {
         })
         .collect();
     let target = |code: &str| {
-        let goes = code.contains("->") || code.starts_with("jmp ") || code.starts_with('b') && code.contains(", ");
+        let branches = ["b", "addb", "incb"].iter().any(|start| code.starts_with(start)) && code.contains(", ");
+        let goes = code.contains("->") || code.starts_with("jmp ") || branches;
         let last = code.split(' ').next_back().filter(|last| goes && last.len() >= 4)?;
         lines.iter().any(|(offset, _)| *offset == Some(last)).then(|| last.to_owned())
     };

@@ -3,12 +3,15 @@
 mod allocation;
 mod calls;
 mod floats;
+mod fusion;
+mod hoisting;
 mod layout;
 mod listing;
 mod liveness;
 mod lowering;
 mod machine;
 mod moves;
+mod narrowing;
 mod programs;
 mod propagate;
 mod random;
