@@ -89,21 +89,20 @@ fn branches_stay_among_the_instructions_of_their_function() {
 
 #[test]
 fn a_pair_stands_before_its_second_instruction_with_the_register_that_it_expects() {
-    let pair = Pair::ALL
-        .iter()
-        .find(|pair| (pair.first, pair.second, pair.field) == (Opcode::Load32, Opcode::BranchNonZero, 1));
+    let pair =
+        Pair::ALL.iter().find(|pair| (pair.first, pair.second, pair.field) == (Opcode::Load32, Opcode::BranchEqual, 1));
     let first = |register| u32::from_le_bytes([pair.expect("it is in the table").code, register, 0, 0]);
-    let branch = |opcode, register| word(opcode, register, 1, 0);
-    assert_eq!(of(&[first(4), branch(Opcode::BranchNonZero, 4)]), None);
-    assert_eq!(of(&[first(4), branch(Opcode::BranchNonZero, 8)]), Some(Reason::Pair), "another register");
-    assert_eq!(of(&[first(4), branch(Opcode::BranchZero, 4)]), Some(Reason::Pair), "another instruction");
-    assert_eq!(of(&[first(32), branch(Opcode::BranchNonZero, 32)]), Some(Reason::Register));
+    let branch = |opcode, register| word(opcode, register, 0, 1);
+    assert_eq!(of(&[first(4), branch(Opcode::BranchEqual, 4)]), None);
+    assert_eq!(of(&[first(4), branch(Opcode::BranchEqual, 8)]), Some(Reason::Pair), "another register");
+    assert_eq!(of(&[first(4), branch(Opcode::BranchNotEqual, 4)]), Some(Reason::Pair), "another instruction");
+    assert_eq!(of(&[first(32), branch(Opcode::BranchEqual, 32)]), Some(Reason::Register));
     // The next function may begin with what is missing.
     let next = ModuleBuilder::new().words(":", 2, 0, vec![first(4)]).words(
         ":",
         2,
         0,
-        vec![branch(Opcode::BranchNonZero, 4), word(Opcode::Return, 0, 0, 0)],
+        vec![branch(Opcode::BranchEqual, 4), word(Opcode::Return, 0, 0, 0)],
     );
     assert_eq!(refusal(&next.finish()), Some(Reason::FallThrough));
 }
