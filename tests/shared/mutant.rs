@@ -87,7 +87,8 @@ pub fn mutate(original: &[u8], random: &mut Random) -> Vec<u8> {
         }
     }
     if random.below(16) == 0 {
-        bytes.truncate(random.below(bytes.len()));
+        // Not to nothing, which no slot holds.
+        bytes.truncate(1 + random.below(bytes.len()));
     }
     repair(&mut bytes);
     bytes
