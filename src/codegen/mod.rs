@@ -1,7 +1,8 @@
 //! Code generation: the plain IR in, the bytes of a module out.
 //!
-//! One file a stage: `statics` places variables, `lower` makes machine code over virtual registers, `liveness`, `coalesce`, `allocate` and `spill`
-//! give it slots, `emission` and `layout` make words of it, `module` puts the sections together. Must never hold: LLVM, or what contracts mean.
+//! One file a stage: `statics` places variables, `lower` makes machine code over virtual registers, `narrow`, `propagate`, `fuse` and `hoist` make
+//! less of it, `liveness`, `coalesce`, `allocate` and `spill` give it slots, `emission` and `layout` make words of it, `module` puts the sections
+//! together. Must never hold: LLVM, or what contracts mean.
 
 mod abi;
 mod allocate;
