@@ -2,17 +2,17 @@
 
 use super::listing::becomes;
 
-#[test]
-fn what_a_loop_keeps_small_is_not_masked_in_it() {
-    becomes(
-        "define i32 @f(ptr %p, i32 %n) {
+/// A loop that keeps a byte, of which each turn makes the next by this operation with a byte from memory.
+fn keeping(operation: &str) -> String {
+    format!(
+        "define i32 @f(ptr %p, i32 %n) {{
         entry:
             br label %loop
         loop:
             %i = phi i32 [ %n, %entry ], [ %j, %loop ]
             %s = phi i8 [ 0, %entry ], [ %t, %loop ]
             %v = load i8, ptr %p
-            %t = xor i8 %s, %v
+            %t = {operation} i8 %s, %v
             %w = zext i8 %t to i32
             %q = getelementptr i8, ptr %p, i32 %w
             store i8 %t, ptr %q
@@ -22,7 +22,14 @@ fn what_a_loop_keeps_small_is_not_masked_in_it() {
         end:
             %r = zext i8 %t to i32
             ret i32 %r
-        }",
+        }}"
+    )
+}
+
+#[test]
+fn what_a_loop_keeps_small_is_not_masked_in_it() {
+    becomes(
+        &keeping("xor"),
         "
         f(i32, i32) -> i32: 4 slots
             ldi r2, 0
@@ -39,24 +46,7 @@ fn what_a_loop_keeps_small_is_not_masked_in_it() {
 #[test]
 fn what_grows_in_a_loop_is_masked_where_it_is_used() {
     becomes(
-        "define i32 @f(ptr %p, i32 %n) {
-        entry:
-            br label %loop
-        loop:
-            %i = phi i32 [ %n, %entry ], [ %j, %loop ]
-            %s = phi i8 [ 0, %entry ], [ %t, %loop ]
-            %v = load i8, ptr %p
-            %t = add i8 %s, %v
-            %w = zext i8 %t to i32
-            %q = getelementptr i8, ptr %p, i32 %w
-            store i8 %t, ptr %q
-            %j = add i32 %i, -1
-            %c = icmp eq i32 %j, 0
-            br i1 %c, label %end, label %loop
-        end:
-            %r = zext i8 %t to i32
-            ret i32 %r
-        }",
+        &keeping("add"),
         "
         f(i32, i32) -> i32: 4 slots
             ldi r2, 0
