@@ -6,22 +6,15 @@
 use std::collections::BTreeMap;
 
 use super::machine::{Access, Arg, Block, Function, Inst, InstKind, Reg, Source, Terminator, VReg};
+use super::occurrences::Occurrences;
 use crate::ir::DebugLocation;
 use espb_format::opcode::Opcode;
 
 /// How far apart, in instructions, two may be that are joined.
 const REACH: usize = 12;
 
-/// How often each register occurs in reachable code.
-#[derive(Clone, Copy, Default)]
-struct Count {
-    reads: u32,
-    writes: u32,
-}
-
 struct Fuser<'a> {
-    counts: &'a [Count],
-    widths: &'a [u8],
+    occurrences: &'a Occurrences,
     /// The code so far; what became part of a later instruction is an empty copy.
     out: Vec<Inst>,
     /// Copies to be put in front of an instruction of `out`.
@@ -30,16 +23,12 @@ struct Fuser<'a> {
 
 /// Rewrites the blocks in `order`.
 pub fn fuse(function: &mut Function, order: &[Block]) {
-    let counts = count(function, order);
+    let occurrences = Occurrences::new(function, order);
     for block in order {
         let body = &mut function.blocks[block.index()];
         let insts = std::mem::take(&mut body.insts);
-        let mut fuser = Fuser {
-            counts: &counts,
-            widths: &function.widths,
-            out: Vec::with_capacity(insts.len()),
-            before: BTreeMap::new(),
-        };
+        let mut fuser =
+            Fuser { occurrences: &occurrences, out: Vec::with_capacity(insts.len()), before: BTreeMap::new() };
         for inst in insts {
             fuser.take(inst);
         }
@@ -52,33 +41,6 @@ pub fn fuse(function: &mut Function, order: &[Block]) {
             .flat_map(|(at, inst)| before.remove(&at).into_iter().chain([inst]))
             .collect();
     }
-}
-
-fn count(function: &Function, order: &[Block]) -> Vec<Count> {
-    let mut counts = vec![Count::default(); function.widths.len()];
-    for block in order {
-        let body = &function.blocks[block.index()];
-        for inst in &body.insts {
-            inst.for_each_lane(|reg, access| {
-                if let Some(count) = counts.get_mut(reg.vreg.0 as usize) {
-                    match access {
-                        Access::Use => count.reads += 1,
-                        Access::Def => count.writes += 1,
-                    }
-                }
-            });
-        }
-        body.terminator.for_each_use(|reg| {
-            if let Some(count) = counts.get_mut(reg.vreg.0 as usize) {
-                count.reads += 1;
-            }
-        });
-    }
-    // The frame pointer is read where spilled registers are.
-    if let Some(count) = function.frame_pointer.and_then(|pointer| counts.get_mut(pointer.0 as usize)) {
-        count.reads += 2;
-    }
-    counts
 }
 
 fn op(opcode: Opcode, args: [Arg; 3], location: Option<DebugLocation>) -> Inst {
@@ -100,18 +62,9 @@ fn touches(inst: &Inst, vreg: VReg, accesses: &[Access]) -> bool {
 }
 
 impl Fuser<'_> {
-    fn counts(&self, reg: Reg) -> Count {
-        self.counts.get(reg.vreg.0 as usize).copied().unwrap_or_default()
-    }
-
-    /// Whether the register is a single one that one instruction writes.
-    fn is_simple(&self, reg: Reg) -> bool {
-        self.widths.get(reg.vreg.0 as usize) == Some(&1) && self.counts(reg).writes == 1
-    }
-
     /// The nearby instruction that writes `reg`, if nothing since wrote what it reads.
     fn definition(&self, reg: Reg) -> Option<(usize, Opcode, [Arg; 3])> {
-        if !self.is_simple(reg) {
+        if !self.occurrences.is_simple(reg) {
             return None;
         }
         let first = self.out.len().saturating_sub(REACH);
@@ -132,7 +85,7 @@ impl Fuser<'_> {
 
     /// The definition of a register that is read once.
     fn only_for_this(&self, reg: Reg) -> Option<(usize, Opcode, [Arg; 3])> {
-        if self.counts(reg).reads == 1 { self.definition(reg) } else { None }
+        if self.occurrences.of(reg.vreg).reads == 1 { self.definition(reg) } else { None }
     }
 
     fn take(&mut self, inst: Inst) {
@@ -200,7 +153,10 @@ impl Fuser<'_> {
 
     /// An access through `base`, which from then on is only needed `step` further.
     fn step(&mut self, to: Reg, base: Reg, step: i64, inst: &Inst) -> bool {
-        if self.counts(base).reads != 2 || !self.is_simple(to) || self.widths.get(base.vreg.0 as usize) != Some(&1) {
+        if self.occurrences.of(base.vreg).reads != 2
+            || !self.occurrences.is_simple(to)
+            || self.occurrences.of(base.vreg).lanes != 1
+        {
             return false;
         }
         let first = self.out.len().saturating_sub(REACH);
@@ -238,7 +194,7 @@ impl Fuser<'_> {
     /// A load through a register that is moved for it, and used at most later.
     fn load(&mut self, opcode: Opcode, to: Reg, base: Reg, inst: &Inst) -> bool {
         let Some((at, Opcode::AddImmediate, [_, Arg::Reg(from), step])) = self.definition(base) else { return false };
-        if self.counts(from).reads != 1
+        if self.occurrences.of(from.vreg).reads != 1
             || to.vreg == base.vreg
             || !self.is_untouched(at + 1, base.vreg, &[Access::Use, Access::Def])
         {
@@ -265,7 +221,7 @@ impl Fuser<'_> {
                 continue;
             };
             let other = args[1 - *side];
-            if self.counts(from).reads != 1
+            if self.occurrences.of(from.vreg).reads != 1
                 || !zero && (step != 1 || matches!(other, Arg::Reg(other) if other.vreg == counted.vreg))
                 || !self.is_untouched(at + 1, counted.vreg, &[Access::Use, Access::Def])
             {

@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::analysis::Dominators;
-use super::machine::{Access, Block, Const, Function, Inst, InstKind, Reg, Source, VReg};
+use super::machine::{Block, Const, Function, Inst, InstKind, Reg, Source, VReg};
+use super::occurrences::Occurrences;
 
 /// Most constants of a function that are kept in registers: a third of the registers there are.
 const MAX_KEPT: usize = 22;
@@ -65,23 +66,15 @@ fn successors(function: &Function) -> Vec<Vec<usize>> {
 
 /// Constants made in registers that are written nowhere else, in the order in which they first occur.
 fn collect(function: &Function, order: &[Block]) -> Vec<(Value, Makers)> {
-    let mut writes = vec![0u32; function.widths.len()];
-    for block in order {
-        for inst in &function.blocks[block.index()].insts {
-            inst.for_each_lane(|reg, access| {
-                if access == Access::Def {
-                    writes[reg.vreg.0 as usize] += 1;
-                }
-            });
-        }
-    }
+    let occurrences = Occurrences::new(function, order);
     let mut found: Vec<(Value, Makers)> = Vec::new();
     let mut index_of: HashMap<Value, usize> = HashMap::new();
     for block in order {
         let body = &function.blocks[block.index()];
         for (index, inst) in body.insts.iter().enumerate() {
             let Some((vreg, value)) = constant(function, inst) else { continue };
-            if writes[vreg.0 as usize] != u32::from(function.widths[vreg.0 as usize]) {
+            let count = occurrences.of(vreg);
+            if count.writes != u32::from(count.lanes) {
                 continue;
             }
             let at = *index_of.entry(value).or_insert_with(|| {

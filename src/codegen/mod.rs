@@ -18,6 +18,7 @@ mod machine;
 mod module;
 mod moves;
 mod narrow;
+mod occurrences;
 mod propagate;
 mod refusal;
 mod spill;

@@ -91,9 +91,7 @@ impl Code {
             (None, None) => None,
         }
     }
-}
 
-impl Code {
     /// The byte.
     pub const fn byte(self) -> u8 {
         match self {

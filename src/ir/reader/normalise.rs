@@ -38,9 +38,12 @@ const SCALAR: &str = "lower-constant-intrinsics,lower-expect,unreachableblockeli
 const SPEED: &str = "loop-mssa(licm),early-cse<memssa>,instcombine<no-verify-fixpoint>,loop-reduce";
 /// Several turns at once: first where LLVM can count them, then where it is asked to.
 const UNROLL: &str = "loop-unroll<O3;runtime;partial;no-peeling>";
-/// Loops that follow pointers: the largest that is unrolled, how large it may become, in LLVM's instructions, and the most turns. More of any
-/// of them made no kernel faster (docs/performance.md).
-const FOLLOWED: (usize, usize, usize) = (16, 32, 4);
+/// The largest loop that follows pointers and is unrolled, in LLVM's instructions. More of this and of the next two made no kernel faster.
+const LARGEST_FOLLOWER: usize = 16;
+/// How large it may become.
+const LARGEST_UNROLLED: usize = 32;
+/// How many turns it may take at once.
+const MOST_TURNS: usize = 4;
 /// Attributes of functions that were compiled for size.
 const FOR_SIZE: [&str; 2] = ["optsize", "minsize"];
 
@@ -79,7 +82,7 @@ pub(super) fn normalise(module: &mut Module<'_>, roots: &[String]) -> Result<(),
         module.add_attribute_to_recursive_functions(FOR_SIZE[0]);
         function_passes.push(UNROLL);
         run(module, &format!("always-inline,globaldce,function({})", function_passes.join(",")))?;
-        module.request_unrolling(FOLLOWED.0, is_for_speed, |size| (FOLLOWED.1 / size).min(FOLLOWED.2));
+        module.request_unrolling(LARGEST_FOLLOWER, is_for_speed, |size| (LARGEST_UNROLLED / size).min(MOST_TURNS));
         function_passes = vec![UNROLL, SPEED];
     }
     function_passes.push(SCALAR);

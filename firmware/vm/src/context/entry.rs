@@ -54,7 +54,7 @@ impl Context<'_> {
     /// Runs a function of the module with these argument slots and gives its result: nothing (0), one word or two.
     ///
     /// Where this task is inside a host call, the function runs on top of the frames there are. A trap ends the whole instance: it is
-    /// recorded ([`Instance::report`]) and every other task of the instance stops too.
+    /// recorded ([`crate::Instance::report`]) and every other task of the instance stops too.
     pub fn call(&self, function: u16, arguments: &[u32]) -> Result<u64, Trap> {
         match Callee::of(self.module(), function) {
             Some(callee) => self.run(&callee, arguments),
