@@ -1,6 +1,6 @@
 //! The container: header, sections and tables of a module, parsed into types that cannot be wrong.
 //!
-//! A module borrows its bytes and stays where it is, in flash. Layouts are in specs/format.md. What makes a module well-formed is in
+//! A module borrows its bytes and stays where it is, in flash, at a multiple of 4: it is read by words. Layouts are in specs/format.md. What makes a module well-formed is in
 //! `structure`. Never here: meaning of instructions.
 
 mod structure;
@@ -18,6 +18,10 @@ pub const VERSION: u16 = 2;
 pub const HEADER_SIZE: usize = 16;
 /// Bytes of an entry of the section table: kind u16, reserved u16, size in bytes u32. Sections follow in order, each padded with zeros to 4.
 pub const SECTION_ENTRY_SIZE: usize = 8;
+/// Words of the header.
+const HEADER_WORDS: usize = HEADER_SIZE / 4;
+/// Words of an entry of the section table.
+const SECTION_ENTRY_WORDS: usize = SECTION_ENTRY_SIZE / 4;
 /// "No such entry" in 16-bit index fields.
 pub const NONE: u16 = 0xffff;
 /// Unit of a linear frame's size, and alignment of the linear stack pointer, in bytes.
@@ -30,7 +34,8 @@ const RUN_KINDS: usize = SectionKind::ThreadLocal as usize;
 /// the module itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Module<'a> {
-    bytes: &'a [u8],
+    /// As they lie in memory, little-endian.
+    words: &'a [u32],
     /// Where the sections lie that a module needs to run, by code from 1 on, and where the last of them ends.
     starts: [Start; RUN_KINDS + 1],
 }
@@ -59,19 +64,16 @@ fn read_u32(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..)?.first_chunk().map(|word| u32::from_le_bytes(*word))
 }
 
-/// The 16-bit numbers that a record starts with, `N` of them.
-fn halves<const N: usize>(record: &[u8]) -> [u16; N] {
-    let mut halves = [0; N];
-    for (half, bytes) in halves.iter_mut().zip(record.as_chunks().0) {
-        *half = u16::from_le_bytes(*bytes);
-    }
-    halves
+/// The two 16-bit numbers in a word of a module.
+fn halves(word: u32) -> [u16; 2] {
+    let word = u32::from_le(word);
+    [word as u16, (word >> 16) as u16]
 }
 
 impl<'a> Module<'a> {
     /// The whole module.
     pub fn bytes(&self) -> &'a [u8] {
-        self.bytes
+        bytemuck::cast_slice(self.words)
     }
 
     /// The contents of a section; empty where the module has none.
@@ -79,7 +81,7 @@ impl<'a> Module<'a> {
         match self.starts.get(kind as usize - 1..) {
             Some([start, end, ..]) => {
                 let end = end.offset() - start.padding();
-                self.bytes.get(start.offset() as usize..end as usize).unwrap_or_default()
+                self.bytes().get(start.offset() as usize..end as usize).unwrap_or_default()
             }
             _ => self.strippable(kind).map_or(&[], |(_, bytes)| bytes),
         }
@@ -89,21 +91,20 @@ impl<'a> Module<'a> {
     pub fn section_offset(&self, kind: SectionKind) -> u32 {
         match self.starts.get(kind as usize - 1..) {
             Some([start, _, ..]) => start.offset(),
-            _ => self.strippable(kind).map_or(self.bytes.len() as u32, |(offset, _)| offset),
+            _ => self.strippable(kind).map_or(self.bytes().len() as u32, |(offset, _)| offset),
         }
     }
 
     /// A section behind those that a module needs to run, found in the section table.
     #[cold]
     fn strippable(&self, wanted: SectionKind) -> Option<(u32, &'a [u8])> {
-        let [_, _, _, count] = halves(self.bytes);
-        let table = self.bytes.get(HEADER_SIZE..)?.as_chunks::<SECTION_ENTRY_SIZE>().0;
+        let ([_, version_and_count, _, _], body) = self.words.split_first_chunk::<HEADER_WORDS>()?;
+        let [_, count] = halves(*version_and_count);
         let mut offset = self.starts.last()?.offset();
-        for entry in table.iter().take(count.into()) {
-            let [kind, _, low, high] = halves(entry);
-            let size = u32::from(low) | u32::from(high) << 16;
+        for [kind, size] in body.as_chunks::<SECTION_ENTRY_WORDS>().0.iter().take(count.into()) {
+            let ([kind, _], size) = (halves(*kind), u32::from_le(*size));
             if kind == wanted as u16 {
-                return Some((offset, self.bytes.get(offset as usize..)?.get(..size as usize)?));
+                return Some((offset, self.bytes().get(offset as usize..)?.get(..size as usize)?));
             }
             if usize::from(kind) > RUN_KINDS {
                 offset += size.next_multiple_of(4);
@@ -114,38 +115,49 @@ impl<'a> Module<'a> {
 
     /// Declared memory.
     pub fn limits(&self) -> Limits {
-        let record = self.section(SectionKind::Limits).first_chunk().unwrap_or(&[0; Limits::SIZE]);
-        Limits::decode(record)
+        Limits::decode(self.records(SectionKind::Limits).first().unwrap_or(&[0; Limits::SIZE / 4]))
     }
 
     /// Bytes of linear memory before the first stack: data and bss, rounded up to 16.
     pub fn static_size(&self) -> u32 {
-        (self.section(SectionKind::Data).len() as u32 + self.limits().bss).next_multiple_of(LINEAR_UNIT)
+        self.limits().static_size(self.section(SectionKind::Data).len())
     }
 
     /// Its thread-local variables, if it has any.
     pub fn thread_local(&self) -> Option<ThreadLocal> {
-        ThreadLocal::decode(self.section(SectionKind::ThreadLocal))
+        self.records(SectionKind::ThreadLocal).first().copied().map(ThreadLocal::decode)
     }
 
-    /// The records of a section with records of this size.
-    fn records<const SIZE: usize>(&self, kind: SectionKind) -> &'a [[u8; SIZE]] {
+    /// The words of a section that consists of words and that modules need to run.
+    #[inline(never)]
+    fn section_words(&self, kind: SectionKind) -> &'a [u32] {
+        let Some([start, end, ..]) = self.starts.get(kind as usize - 1..) else { return &[] };
+        self.words.get(start.offset() as usize / 4..end.offset() as usize / 4).unwrap_or_default()
+    }
+
+    /// The records of such a section, each of so many words.
+    fn records<const WORDS: usize>(&self, kind: SectionKind) -> &'a [[u32; WORDS]] {
+        self.section_words(kind).as_chunks().0
+    }
+
+    /// The function indices that a section consists of.
+    fn indices(&self, kind: SectionKind) -> &'a [[u8; 2]] {
         self.section(kind).as_chunks().0
     }
 
     /// Number of signatures.
     pub fn signature_count(&self) -> usize {
-        self.records::<{ Signature::SIZE }>(SectionKind::Signatures).len()
+        self.records::<{ Signature::SIZE / 4 }>(SectionKind::Signatures).len()
     }
 
     /// The signature with this index.
     pub fn signature(&self, index: u16) -> Option<Signature> {
-        Signature::decode(*self.records(SectionKind::Signatures).get(usize::from(index))?)
+        Signature::from_words(*self.records(SectionKind::Signatures).get(usize::from(index))?)
     }
 
     /// Number of imports.
     pub fn import_count(&self) -> usize {
-        self.records::<{ Import::SIZE }>(SectionKind::Imports).len()
+        self.records::<{ Import::SIZE / 4 }>(SectionKind::Imports).len()
     }
 
     /// The import with this index.
@@ -166,8 +178,10 @@ impl<'a> Module<'a> {
     }
 
     fn import_fields(&self, index: u16) -> Option<[u16; 4]> {
-        let record: &[u8; Import::SIZE] = self.records(SectionKind::Imports).get(usize::from(index))?;
-        Some(halves(record))
+        let record: &[u32; Import::SIZE / 4] = self.records(SectionKind::Imports).get(usize::from(index))?;
+        let [name, signature] = halves(record[0]);
+        let [marshal, callbacks] = halves(record[1]);
+        Some([name, signature, marshal, callbacks])
     }
 
     /// All imports in index order.
@@ -178,7 +192,7 @@ impl<'a> Module<'a> {
 
     /// Number of functions.
     pub fn function_count(&self) -> usize {
-        self.records::<{ Function::SIZE }>(SectionKind::Functions).len()
+        self.records::<{ Function::SIZE / 4 }>(SectionKind::Functions).len()
     }
 
     /// The function with this index.
@@ -208,9 +222,9 @@ impl<'a> Module<'a> {
         if (word as usize) < self.code_words() { behind.checked_sub(1).map(|index| index as u16) } else { None }
     }
 
-    /// The words of code, as bytes.
-    pub(crate) fn code(&self) -> &'a [[u8; 4]] {
-        self.records(SectionKind::Code)
+    /// The words of code, as they lie in memory.
+    pub(crate) fn code(&self) -> &'a [u32] {
+        self.section_words(SectionKind::Code)
     }
 
     /// Number of words of code.
@@ -220,37 +234,36 @@ impl<'a> Module<'a> {
 
     /// The instruction word at this position of the code section.
     pub fn code_word(&self, word: u32) -> Option<u32> {
-        self.code().get(word as usize).map(|word| u32::from_le_bytes(*word))
+        self.code().get(word as usize).copied().map(u32::from_le)
     }
 
     /// Number of address-taken functions.
     pub fn callback_count(&self) -> usize {
-        self.records::<2>(SectionKind::Callbacks).len()
+        self.indices(SectionKind::Callbacks).len()
     }
 
     /// The function index of an address-taken function.
     pub fn callback(&self, index: u16) -> Option<u16> {
-        self.records(SectionKind::Callbacks).get(usize::from(index)).copied().map(u16::from_le_bytes)
+        self.indices(SectionKind::Callbacks).get(usize::from(index)).copied().map(u16::from_le_bytes)
     }
 
     /// Function indices of the constructors, in order.
     pub fn constructors(&self) -> impl Iterator<Item = u16> + use<'a> {
-        self.records(SectionKind::Constructors).iter().copied().map(u16::from_le_bytes)
+        self.indices(SectionKind::Constructors).iter().copied().map(u16::from_le_bytes)
     }
 
     /// All exports.
     pub fn exports(&self) -> impl Iterator<Item = Export<'a>> + use<'a> {
         let module = *self;
-        module.records::<{ Export::SIZE }>(SectionKind::Exports).iter().filter_map(move |record| {
-            let [name, function] = halves(record);
+        module.section_words(SectionKind::Exports).iter().filter_map(move |record| {
+            let [name, function] = halves(*record);
             Some(Export { name: module.name_at(name)?, function })
         })
     }
 
     /// All relocations.
     pub fn relocations(&self) -> impl Iterator<Item = Relocation> + use<'a> {
-        let words = self.records(SectionKind::Relocations).iter();
-        words.filter_map(|bytes| Relocation::decode(u32::from_le_bytes(*bytes)))
+        self.section_words(SectionKind::Relocations).iter().filter_map(|word| Relocation::decode(u32::from_le(*word)))
     }
 
     /// The name of a function, where the names section is there and holds one.

@@ -88,6 +88,8 @@ reasons! {
     Order = 25, "the exports are not in the order of their names, each once";
     /// The code of a pair in front of another instruction than its second, or of one with another register than its first writes.
     Pair = 26, "an instruction is marked as the first of a pair that it does not make with the next";
+    /// Modules are read by words.
+    Alignment = 27, "the module does not lie at a multiple of 4";
 }
 
 impl FormatError {

@@ -25,14 +25,15 @@ impl Limits {
     pub const SIZE: usize = 24;
 
     #[inline(never)]
-    pub(crate) fn decode(bytes: &[u8; Self::SIZE]) -> Self {
-        let mut words = [0; Self::SIZE / 4];
-        for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
-            *word = u32::from_le_bytes(*bytes);
-        }
-        let [entry, bss, stack, shadow_stack, heap_min, heap_max] = words;
+    pub(crate) fn decode(record: &[u32; Self::SIZE / 4]) -> Self {
+        let [entry, bss, stack, shadow_stack, heap_min, heap_max] = record.map(u32::from_le);
         let entry = Some(entry as u16).filter(|entry| *entry != NONE);
         Self { entry, bss, stack, shadow_stack, heap_min, heap_max }
+    }
+
+    /// Bytes of linear memory before the first stack: so many of data, and bss, rounded up to 16.
+    pub fn static_size(&self, data: usize) -> u32 {
+        (data as u32 + self.bss).next_multiple_of(LINEAR_UNIT)
     }
 
     /// The 24 bytes.
@@ -93,13 +94,13 @@ impl Function {
         bytes
     }
 
-    pub(crate) fn decode(bytes: [u8; 8]) -> Self {
-        let word = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+    pub(crate) fn decode(record: [u32; Self::SIZE / 4]) -> Self {
+        let [code, rest] = record.map(u32::from_le);
         Self {
-            start: word & 0xff_ffff,
-            slots: (word >> 24) as u8,
-            signature: u16::from_le_bytes([bytes[4], bytes[5]]),
-            linear_frame: u32::from(u16::from_le_bytes([bytes[6], bytes[7]])) * LINEAR_UNIT,
+            start: code & 0xff_ffff,
+            slots: (code >> 24) as u8,
+            signature: rest as u16,
+            linear_frame: (rest >> 16) * LINEAR_UNIT,
         }
     }
 }

@@ -81,9 +81,19 @@ impl Signature {
     }
 
     /// Reads an encoded signature; `None` where the layout's rules are broken.
-    #[inline(never)]
     pub fn decode(bytes: [u8; Self::SIZE]) -> Option<Self> {
-        let signature = Self(u64::from_le_bytes(bytes));
+        Self::from_bits(u64::from_le_bytes(bytes))
+    }
+
+    /// The same from two words of a module.
+    pub(crate) fn from_words(record: [u32; Self::SIZE / 4]) -> Option<Self> {
+        let [low, high] = record.map(u32::from_le);
+        Self::from_bits(u64::from(low) | u64::from(high) << 32)
+    }
+
+    #[inline(never)]
+    fn from_bits(bits: u64) -> Option<Self> {
+        let signature = Self(bits);
         let unused = signature.codes() >> (2 * signature.count().min(Self::MAX_PARAMS as u32));
         let sound = signature.count() <= Self::MAX_PARAMS as u32 && signature.result_code() <= 4 && unused == 0;
         sound.then_some(signature)

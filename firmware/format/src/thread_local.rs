@@ -29,12 +29,10 @@ impl ThreadLocal {
         bytes
     }
 
-    /// The record in these bytes; `None` where they are not as many as they must be.
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let fields: &[u8; Self::SIZE] = bytes.try_into().ok()?;
-        let [a0, a1, a2, a3, b0, b1, b2, b3, c0, c1, c2, c3] = *fields;
-        let (template, initialised) = (u32::from_le_bytes([a0, a1, a2, a3]), u32::from_le_bytes([b0, b1, b2, b3]));
-        Some(Self { template, initialised, size: u32::from_le_bytes([c0, c1, c2, c3]) })
+    /// The record in these words of a module.
+    pub(crate) fn decode(record: [u32; Self::SIZE / 4]) -> Self {
+        let [template, initialised, size] = record.map(u32::from_le);
+        Self { template, initialised, size }
     }
 
     /// Whether the template lies in `data` bytes of data and in its block.

@@ -76,7 +76,8 @@ const GUARDS: u32 = 0x40 * EACH;
 
 struct FunctionCheck<'m, 'a> {
     module: &'m Module<'a>,
-    words: &'m [[u8; 4]],
+    /// Its code, as it lies in memory.
+    words: &'m [u32],
     bounds: &'m [u32; Bound::COUNT],
     /// Slots of its frame.
     slots: u8,
@@ -92,7 +93,7 @@ impl FunctionCheck<'_, '_> {
         let mut leaves = false;
         let mut last = 0;
         while let Some(word) = self.words.get(at) {
-            let word = u32::from_le_bytes(*word);
+            let word = u32::from_le(*word);
             let class = Class::of(word as u8);
             let fields = word >> 8;
             if fields & class.zero != 0 {
@@ -170,7 +171,7 @@ impl FunctionCheck<'_, '_> {
 
     /// The word at this position, where it belongs to the function.
     fn word(&self, at: usize) -> Option<u32> {
-        self.words.get(at).map(|word| u32::from_le_bytes(*word))
+        self.words.get(at).copied().map(u32::from_le)
     }
 
     /// The payload of the extension word behind the instruction at `at`.
@@ -199,10 +200,7 @@ impl FunctionCheck<'_, '_> {
     fn target(&self, at: usize, distance: i32) -> Result<(), Reason> {
         // Before the function's start wraps around to far behind its end.
         let target = (at as u32).wrapping_add_signed(distance);
-        match self.words.get(target as usize) {
-            Some([opcode, ..]) if !is_extension((*opcode).into()) => Ok(()),
-            _ => Err(Reason::Target),
-        }
+        self.word(target as usize).filter(|word| !is_extension(*word)).map(|_| ()).ok_or(Reason::Target)
     }
 
     /// The window must hold what the callee takes and gives, and leave room for the link.

@@ -2,8 +2,8 @@
 //! Never here: reading a module that has been checked.
 
 use super::{
-    HEADER_SIZE, LINEAR_UNIT, MAGIC, Module, NONE, RUN_KINDS, SECTION_ENTRY_SIZE, SectionKind, Start, VERSION, halves,
-    read_u32,
+    HEADER_SIZE, HEADER_WORDS, LINEAR_UNIT, MAGIC, Module, NONE, RUN_KINDS, SECTION_ENTRY_SIZE, SECTION_ENTRY_WORDS,
+    SectionKind, Start, VERSION, halves, read_u32,
 };
 use crate::error::{FormatError, Reason};
 use crate::record::{Export, Function, Import, Limits, Relocation, RelocationKind};
@@ -38,7 +38,7 @@ impl<'a> Names<'a> {
 impl<'a> Module<'a> {
     /// Parses a module and checks everything but its code. Linear time, no memory but the result.
     ///
-    /// `bytes` must be exactly the module. What is checked stands in specs/format.md, "Structure".
+    /// `bytes` must be exactly the module, at a multiple of 4. What is checked stands in specs/format.md, "Structure".
     pub fn parse(bytes: &'a [u8]) -> Result<Self, FormatError> {
         let Some((header, body)) = bytes.split_first_chunk::<HEADER_SIZE>() else {
             return fail(Reason::Truncated, bytes.len());
@@ -46,18 +46,25 @@ impl<'a> Module<'a> {
         if !header.starts_with(&MAGIC) {
             return fail(Reason::Magic, 0);
         }
-        let [_, _, version, count, ..] = halves::<4>(header);
+        // What a length that is no multiple of 4 leaves over is found with the sections.
+        let Ok(words) = bytemuck::try_cast_slice(bytes.get(..bytes.len() & !3).unwrap_or_default()) else {
+            return fail(Reason::Alignment, 0);
+        };
+        let Some(([_, version, length, checksum], table)) = words.split_first_chunk::<HEADER_WORDS>() else {
+            return fail(Reason::Truncated, 0);
+        };
+        let [version, count] = halves(*version);
         if version != VERSION {
             return fail(Reason::Version, 4);
         }
-        let [_, _, length, checksum] = *header.as_chunks::<4>().0 else { return fail(Reason::Truncated, 0) };
-        if u32::from_le_bytes(length) as usize != bytes.len() {
+        if u32::from_le(*length) as usize != bytes.len() {
             return fail(Reason::Length, 8);
         }
-        if u32::from_le_bytes(checksum) != crate::checksum::crc32(body) {
+        if u32::from_le(*checksum) != crate::checksum::crc32(body) {
             return fail(Reason::Checksum, 12);
         }
-        let module = Self { bytes, starts: place_sections(bytes, body, count.into())? };
+        let mut module = Self { words, starts: [Start::default(); RUN_KINDS + 1] };
+        module.place_sections(bytes, table.as_chunks().0, count.into())?;
         module.check_limits()?;
         module.check_thread_local()?;
         module.check_signatures()?;
@@ -74,6 +81,58 @@ impl<'a> Module<'a> {
         Ok(module)
     }
 
+    /// Reads the section table: every section in its place, side by side to the module's last byte.
+    fn place_sections(
+        &mut self,
+        bytes: &[u8],
+        table: &[[u32; SECTION_ENTRY_WORDS]],
+        count: usize,
+    ) -> Result<(), FormatError> {
+        let starts = &mut self.starts;
+        let mut offset = HEADER_SIZE + count * SECTION_ENTRY_SIZE;
+        // How many of `starts` are known.
+        let mut placed = 0;
+        let mut last = None;
+        if offset > bytes.len() {
+            return fail(Reason::Truncated, bytes.len());
+        }
+        for (index, [code, size]) in table.iter().take(count).enumerate() {
+            let place = HEADER_SIZE + index * SECTION_ENTRY_SIZE;
+            let ([code, reserved], size) = (halves(*code), u32::from_le(*size) as usize);
+            let kind = SectionKind::from_code(code).filter(|kind| reserved == 0 && Some(*kind) > last);
+            let Some(kind) = kind else { return fail(Reason::Section, place) };
+            if !kind.allows(size) {
+                return fail(Reason::SectionSize, place + 4);
+            }
+            let Some(end) = offset.checked_add(size).filter(|end| *end <= bytes.len()) else {
+                return fail(Reason::Truncated, place + 4);
+            };
+            let padded = end.next_multiple_of(4);
+            if bytes.get(end..padded).is_none_or(|padding| padding.iter().any(|byte| *byte != 0)) {
+                return fail(Reason::Reserved, end);
+            }
+            // Kinds that are absent before this one are empty.
+            for start in starts.iter_mut().take(kind as usize).skip(placed) {
+                *start = Start::new(offset as u32, 0);
+            }
+            if let Some(start) = starts.get_mut(kind as usize - 1).filter(|_| !kind.is_strippable()) {
+                *start = Start::new(offset as u32, (padded - end) as u32);
+                placed = kind as usize;
+            } else {
+                placed = starts.len();
+            }
+            offset = padded;
+            last = Some(kind);
+        }
+        if offset != bytes.len() {
+            return fail(Reason::Length, offset);
+        }
+        for start in starts.iter_mut().skip(placed) {
+            *start = Start::new(offset as u32, 0);
+        }
+        Ok(())
+    }
+
     /// Where the record with this index lies in the module.
     fn place(&self, kind: SectionKind, index: usize, size: usize) -> usize {
         self.section_offset(kind) as usize + index * size
@@ -81,10 +140,10 @@ impl<'a> Module<'a> {
 
     fn check_limits(&self) -> Result<(), FormatError> {
         let place = self.place(SectionKind::Limits, 0, Limits::SIZE);
-        let Some(record) = self.section(SectionKind::Limits).first_chunk() else {
+        let Some(record) = self.records(SectionKind::Limits).first() else {
             return fail(Reason::Section, HEADER_SIZE);
         };
-        let [entry, reserved] = halves(record);
+        let [entry, reserved] = halves(record[0]);
         if reserved != 0 {
             return fail(Reason::Reserved, place + 2);
         }
@@ -112,7 +171,7 @@ impl<'a> Module<'a> {
 
     fn check_signatures(&self) -> Result<(), FormatError> {
         for (index, record) in self.records(SectionKind::Signatures).iter().enumerate() {
-            if Signature::decode(*record).is_none() {
+            if Signature::from_words(*record).is_none() {
                 return fail(Reason::Signature, self.place(SectionKind::Signatures, index, Signature::SIZE));
             }
         }
@@ -124,9 +183,9 @@ impl<'a> Module<'a> {
         let marshal = self.section(SectionKind::MarshalMeta).len();
         let callbacks = self.section(SectionKind::CallbackMeta).len();
         let inside = |offset: u16, size: usize| offset == NONE || usize::from(offset) < size;
-        for (index, record) in self.records::<{ Import::SIZE }>(SectionKind::Imports).iter().enumerate() {
+        for (index, [first, second]) in self.records(SectionKind::Imports).iter().enumerate() {
             let place = self.place(SectionKind::Imports, index, Import::SIZE);
-            let [name, signature, in_marshal, in_callbacks] = halves(record);
+            let ([name, signature], [in_marshal, in_callbacks]) = (halves(*first), halves(*second));
             if names.next(name).is_none() {
                 return fail(Reason::Name, place);
             }
@@ -164,7 +223,7 @@ impl<'a> Module<'a> {
     /// Checks a section of function indices.
     fn check_indices(&self, kind: SectionKind) -> Result<(), FormatError> {
         let functions = self.function_count();
-        let mut indices = self.records(kind).iter().map(|index| u16::from_le_bytes(*index));
+        let mut indices = self.indices(kind).iter().map(|index| u16::from_le_bytes(*index));
         match indices.position(|index| usize::from(index) >= functions) {
             Some(index) => fail(Reason::Index, self.place(kind, index, 2)),
             None => Ok(()),
@@ -174,9 +233,9 @@ impl<'a> Module<'a> {
     fn check_exports(&self, names: &mut Names<'a>) -> Result<(), FormatError> {
         let functions = self.function_count();
         let mut last: &[u8] = &[];
-        for (index, record) in self.records::<{ Export::SIZE }>(SectionKind::Exports).iter().enumerate() {
+        for (index, record) in self.section_words(SectionKind::Exports).iter().enumerate() {
             let place = self.place(SectionKind::Exports, index, Export::SIZE);
-            let [name, function] = halves(record);
+            let [name, function] = halves(*record);
             let Some(name) = names.next(name) else { return fail(Reason::Name, place) };
             // No name is empty, so the first is greater than this.
             if name <= last {
@@ -194,8 +253,8 @@ impl<'a> Module<'a> {
         let data = self.section(SectionKind::Data);
         let callbacks = self.callback_count();
         let mut free_from = 0;
-        for (index, word) in self.records(SectionKind::Relocations).iter().enumerate() {
-            let found = Relocation::decode(u32::from_le_bytes(*word)).filter(|found| found.offset >= free_from);
+        for (index, word) in self.section_words(SectionKind::Relocations).iter().enumerate() {
+            let found = Relocation::decode(u32::from_le(*word)).filter(|found| found.offset >= free_from);
             let found = found.and_then(|found| Some((found, read_u32(data, found.offset as usize)?)));
             let Some((Relocation { offset, kind }, value)) = found else {
                 return fail(Reason::Relocation, self.place(SectionKind::Relocations, index, Relocation::SIZE));
@@ -207,53 +266,4 @@ impl<'a> Module<'a> {
         }
         Ok(())
     }
-}
-
-/// Reads the section table: every section in its place, side by side to the module's last byte.
-fn place_sections(bytes: &[u8], body: &[u8], count: usize) -> Result<[Start; RUN_KINDS + 1], FormatError> {
-    let mut starts = [Start::default(); RUN_KINDS + 1];
-    let table = body.as_chunks::<SECTION_ENTRY_SIZE>().0;
-    let mut offset = HEADER_SIZE + count * SECTION_ENTRY_SIZE;
-    // How many of `starts` are known.
-    let mut placed = 0;
-    let mut last = None;
-    if offset > bytes.len() {
-        return fail(Reason::Truncated, bytes.len());
-    }
-    for (index, entry) in table.iter().take(count).enumerate() {
-        let place = HEADER_SIZE + index * SECTION_ENTRY_SIZE;
-        let [code, reserved, low, high] = halves(entry);
-        let size = usize::from(low) | usize::from(high) << 16;
-        let kind = SectionKind::from_code(code).filter(|kind| reserved == 0 && Some(*kind) > last);
-        let Some(kind) = kind else { return fail(Reason::Section, place) };
-        if !kind.allows(size) {
-            return fail(Reason::SectionSize, place + 4);
-        }
-        let Some(end) = offset.checked_add(size).filter(|end| *end <= bytes.len()) else {
-            return fail(Reason::Truncated, place + 4);
-        };
-        let padded = end.next_multiple_of(4);
-        if bytes.get(end..padded).is_none_or(|padding| padding.iter().any(|byte| *byte != 0)) {
-            return fail(Reason::Reserved, end);
-        }
-        // Kinds that are absent before this one are empty.
-        for start in starts.iter_mut().take(kind as usize).skip(placed) {
-            *start = Start::new(offset as u32, 0);
-        }
-        if let Some(start) = starts.get_mut(kind as usize - 1).filter(|_| !kind.is_strippable()) {
-            *start = Start::new(offset as u32, (padded - end) as u32);
-            placed = kind as usize;
-        } else {
-            placed = starts.len();
-        }
-        offset = padded;
-        last = Some(kind);
-    }
-    if offset != bytes.len() {
-        return fail(Reason::Length, offset);
-    }
-    for start in starts.iter_mut().skip(placed) {
-        *start = Start::new(offset as u32, 0);
-    }
-    Ok(starts)
 }
