@@ -24,7 +24,8 @@ pub fn attack(data: &[u8]) -> bool {
     let good = decode(data);
     // Noise costs one frame at most: after a delimiter or two a good frame is heard.
     let mut buffer = [0; MAX_FRAME];
-    let framed = frame::encode(&Request::Ping { token: 7 }, Tag::UNASKED.next(), &mut buffer).expect("it is short").to_vec();
+    let framed =
+        frame::encode(&Request::Ping { token: 7 }, Tag::UNASKED.next(), &mut buffer).expect("it is short").to_vec();
     let heard =
         [&framed[..], &framed[..]].concat().iter().any(|byte| matches!(splitter.push(*byte), Piece::Message(_)));
     assert!(heard, "the line does not find back into step");

@@ -1,5 +1,6 @@
 //! A generated module, perhaps changed here and there, on the virtual machine: whatever the verifier accepts must leave everything alone
-//! that is not its own. Accesses outside the blocks handed to the VM are AddressSanitizer's to find; the rest is compared afterwards.
+//! that is not its own. Accesses outside the blocks handed to the VM are AddressSanitizer's to find; the rest is compared afterwards, also
+//! that what the block held before makes no difference.
 
 use std::mem::MaybeUninit;
 
@@ -20,6 +21,8 @@ const AVAILABLE: usize = 1 << 16;
 const MOST_SHADOW: u32 = 1 << 14;
 /// Where the thunks seem to lie.
 const THUNKS: u32 = 0x4200_1000;
+/// What somebody left in the block.
+const DIRT: Granule = Granule([0xa5a5_a5a5; 4]);
 /// Longest access: what starts on the last byte of linear memory reaches so far behind it.
 const ACCESS: usize = 8;
 
@@ -38,7 +41,9 @@ pub fn attack(data: &[u8]) -> bool {
         change(&mut module, place, value);
     }
     repair(&mut module);
-    run(&module, &RecordingHost::default()).is_some()
+    let outcomes = [Granule::ZERO, DIRT].map(|before| run(&module, &RecordingHost::default(), before));
+    assert_eq!(outcomes[0], outcomes[1], "what was in the block before is seen");
+    outcomes[0].is_some()
 }
 
 /// Changes a byte or a bit of the module, mostly in its code.
@@ -58,21 +63,21 @@ fn change(module: &mut [u8], place: u32, value: u32) {
     }
 }
 
-/// Loads a module and calls each of its functions with zeros until one traps. `None` where the module is refused; else how the last call
-/// ended.
+/// Loads a module into a block full of `before` and calls each of its functions with zeros until one traps. `None` where the module is
+/// refused; else how the last call ended.
 ///
 /// # Panics
 /// Where the module changed what is not its own.
-pub fn run(bytes: &[u8], host: &RecordingHost) -> Option<Result<u64, Trap>> {
+pub fn run(bytes: &[u8], host: &RecordingHost, before: Granule) -> Option<Result<u64, Trap>> {
     // At a multiple of 4 and not a byte longer than it is, so that what reads past its end is seen.
     let words: Vec<u32> =
         bytes.chunks_exact(4).map(|word| u32::from_ne_bytes([word[0], word[1], word[2], word[3]])).collect();
     // SAFETY: as many bytes as the words have.
     let bytes = unsafe { std::slice::from_raw_parts(words.as_ptr().cast::<u8>(), words.len() * 4) };
-    let before = bytes.to_vec();
+    let original = bytes.to_vec();
     let module = verify(&Module::parse(bytes).ok()?).ok()?;
     let layout = Layout::of(&module, AVAILABLE).ok()?;
-    let mut block = vec![MaybeUninit::new(Granule::ZERO); layout.granules()];
+    let mut block = vec![MaybeUninit::new(before); layout.granules()];
     let outcome = {
         let thunks = Thunks { first: THUNKS, shift: 3, count: module.callback_count() as u16 };
         let instance = Instance::new(module, &mut block, thunks, host).ok()?;
@@ -89,11 +94,13 @@ pub fn run(bytes: &[u8], host: &RecordingHost) -> Option<Result<u64, Trap>> {
         assert_eq!(instance.heap_use().live, 0, "the heap holds blocks that nobody allocated");
         outcome
     };
-    assert!(bytes == before, "a module changed itself");
-    // SAFETY: `Instance::new` has written the whole block.
-    let padding = unsafe { block[(layout.linear() / Granule::SIZE) as usize].assume_init() }.0.map(u32::to_le_bytes);
-    let beyond = &padding.as_flattened()[ACCESS - 1..];
-    assert!(beyond.iter().all(|byte| *byte == 0), "a module wrote behind its padding");
+    assert!(bytes == original, "a module changed itself");
+    // SAFETY: the block was made of values.
+    let padding = unsafe { block[(layout.linear() / Granule::SIZE) as usize].assume_init() };
+    let [padding, before] = [padding, before].map(|granule| granule.0.map(u32::to_le_bytes));
+    let (padding, before) = (&padding.as_flattened()[ACCESS - 1..], &before.as_flattened()[ACCESS - 1..]);
+    // Zero as soon as the module reaches the end of its memory.
+    assert!(padding == before || padding.iter().all(|byte| *byte == 0), "a module wrote behind its padding");
     Some(outcome)
 }
 

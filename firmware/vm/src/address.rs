@@ -39,6 +39,12 @@ impl Region {
         Self { pointer, start, size }
     }
 
+    /// Its first bytes; `size` is at most its own.
+    #[inline(always)]
+    pub(crate) fn up_to(self, size: u32) -> Self {
+        Self { size, ..self }
+    }
+
     /// The address of its first byte.
     #[cfg(target_pointer_width = "32")]
     #[inline(always)]

@@ -49,7 +49,7 @@ pub struct Context<'i> {
     instance: &'i Instance<'i>,
     /// Copies of what the interpreter needs at once.
     program: Program,
-    linear: Region,
+    linear: Cell<Region>,
     constant: Region,
     bindings: *const Binding,
     thunks: Thunks,
@@ -104,7 +104,7 @@ impl<'i> Context<'i> {
         let (stack_low, size) = match stacks {
             Stacks::Main => {
                 let size = instance.layout().stack;
-                (instance.take_main_stack().then(|| instance.main_stack()).ok_or(none(size))?, size)
+                (instance.take_main_stack().ok_or(none(size))?, size)
             }
             Stacks::Heap(size) => {
                 let size = size.checked_next_multiple_of(Granule::SIZE).ok_or(none(size))?;
@@ -123,7 +123,7 @@ impl<'i> Context<'i> {
         Ok(Self {
             instance,
             program,
-            linear: memory.linear,
+            linear: Cell::new(memory.linear.committed()),
             constant: memory.constant,
             bindings: instance.bindings(),
             thunks: instance.thunks(),
@@ -259,7 +259,14 @@ impl<'i> Context<'i> {
 
     #[inline(always)]
     pub(crate) fn linear(&self) -> Region {
-        self.linear
+        self.linear.get()
+    }
+
+    /// Takes a new copy of how far linear memory reaches; whether that is further than before.
+    #[cold]
+    pub(crate) fn see_committed(&self) -> bool {
+        let committed = self.instance.memory().linear.committed();
+        committed.size() > self.linear.replace(committed).size()
     }
 
     #[inline(always)]

@@ -13,6 +13,7 @@ use crate::backtrace::Frame;
 use crate::heap::{self, Heap, HeapUse};
 use crate::host::{Host, HostFunction};
 use crate::layout::{Granule, Layout, LoadError};
+use crate::linear::{Linear, clear};
 use crate::memory::Memory;
 use crate::trap::{Trap, TrapKind};
 
@@ -100,23 +101,6 @@ impl Callee {
     }
 }
 
-/// Zeroes the block, in a little more than one machine instruction a word: the chip's `memset`, which LLVM would make of a plain loop,
-/// takes four.
-fn clear(block: &mut [MaybeUninit<Granule>]) {
-    const AT_ONCE: usize = 4;
-    let clear_words = |first: *mut u32, granules: usize| {
-        for word in 0..granules * (Granule::SIZE / 4) as usize {
-            // SAFETY: so many words lie in the granules that the caller has got.
-            unsafe { first.add(word).write_volatile(0) };
-        }
-    };
-    let (groups, rest) = block.as_chunks_mut::<AT_ONCE>();
-    for group in groups {
-        clear_words(group.as_mut_ptr().cast(), AT_ONCE);
-    }
-    clear_words(rest.as_mut_ptr().cast(), rest.len());
-}
-
 /// State that tasks change; reached only in [`Instance::locked`].
 struct Shared {
     heap: heap::State,
@@ -130,7 +114,7 @@ struct Shared {
 pub struct Instance<'m> {
     module: Verified<'m>,
     host: &'m dyn Host,
-    linear: Region,
+    linear: Linear,
     constant: Region,
     layout: Layout,
     thunks: Thunks,
@@ -143,15 +127,16 @@ pub struct Instance<'m> {
     block: PhantomData<&'m mut [Granule]>,
 }
 
-// SAFETY: the raw pointers lead into the block that the instance alone borrows. `bindings` and `callees` are not written after `new`; the bitmaps and
-// `shared` are reached in `Host::critical` only, which excludes other tasks; linear memory is reached through raw pointers only, and
-// which task writes it when is the module's affair. `Host` is `Sync`.
+// SAFETY: the raw pointers lead into the block that the instance alone borrows. `bindings` and `callees` are not written after `new`; the bitmaps
+// and `shared` are reached in `Host::critical` only, which excludes other tasks, and `linear` grows there; linear memory is reached
+// through raw pointers only, and which task writes it when is the module's affair. `Host` is `Sync`.
 unsafe impl Sync for Instance<'_> {}
 // SAFETY: nothing in it belongs to a task.
 unsafe impl Send for Instance<'_> {}
 
 impl<'m> Instance<'m> {
-    /// Loads a module into a block of memory, whatever that held: copies data, zeroes the rest, applies relocations, binds imports.
+    /// Loads a module into a block of memory, whatever that held: copies data, zeroes bss, applies relocations, binds imports. The rest
+    /// of the block is zeroed when it is handed out.
     ///
     /// [`Layout::of`] says how large the block should be; the instance takes as much of it as its limits allow.
     pub fn new(
@@ -161,17 +146,15 @@ impl<'m> Instance<'m> {
         host: &'m dyn Host,
     ) -> Result<Self, LoadError> {
         let layout = Layout::of(&module, core::mem::size_of_val::<[MaybeUninit<Granule>]>(block))?;
-        if !module.bytes().as_ptr().addr().is_multiple_of(4) {
-            return Err(LoadError::Alignment);
-        }
         let needed = module.callback_count() as u32;
         if needed > u32::from(thunks.count) {
             return Err(LoadError::Thunks { needed, available: thunks.count.into() });
         }
-        // Memory that a module never wrote reads as zero: so no run sees what was there before, and stack use can be measured.
-        clear(block);
-        let start = block.as_mut_ptr().cast::<u8>();
-        let linear = Region::linear(start, layout.linear());
+        // The heap's bitmaps, and what lies behind them.
+        let tail = ((layout.linear() + Granule::SIZE) / Granule::SIZE) as usize;
+        clear(block.get_mut(tail..layout.granules()).unwrap_or_default());
+        let linear = Linear::new(block, &layout, module.section(SectionKind::Data).len());
+        let start = linear.pointer();
         // SAFETY: by `Layout::of` the block is long enough for linear memory, padding, both bitmaps, the bindings and the callees, in
         // this order; every part starts at a multiple of 4.
         let (bitmaps, bindings, callees) = unsafe {
@@ -179,8 +162,10 @@ impl<'m> Instance<'m> {
             let bindings = bitmaps.add(2 * layout.bitmap_words()).cast::<Binding>();
             (bitmaps, bindings, bindings.add(module.import_count()).cast::<Callee>())
         };
-        for (index, import) in module.imports().enumerate() {
-            let function = host.bind(&module, index as u16, &import).ok_or(LoadError::Import(index as u16))?;
+        for index in 0..module.import_count() {
+            let unbound = LoadError::Import(index as u16);
+            let import = module.import(index as u16).ok_or(unbound)?;
+            let function = host.bind(&module, index as u16, &import).ok_or(unbound)?;
             let binding = Binding {
                 function: function.0,
                 argument_slots: import.signature.param_slots(),
@@ -262,7 +247,7 @@ impl<'m> Instance<'m> {
 
     /// Its memory.
     pub fn memory(&self) -> Memory<'_> {
-        Memory { linear: self.linear, constant: self.constant, lifetime: PhantomData }
+        Memory { linear: &self.linear, constant: self.constant }
     }
 
     /// Address of linear memory.
@@ -355,16 +340,39 @@ impl<'m> Instance<'m> {
 
     /// Allocates `size` bytes (at least one granule), aligned to 16; `None` when the heap has no such gap.
     pub fn allocate(&self, size: u32) -> Option<u32> {
-        self.with_heap(|heap| heap.allocate(size)).map(|granule| self.heap_start() + granule * Granule::SIZE)
+        self.take(size).map(|(address, _)| address)
     }
 
     /// The same, zeroed, for `count` elements of `size` bytes.
     pub fn allocate_zeroed(&self, count: u32, size: u32) -> Option<u32> {
         let bytes = count.checked_mul(size)?;
-        let address = self.allocate(bytes)?;
+        let (address, used) = self.take(bytes)?;
         // The block was just taken from linear memory, so this does not fail.
-        let _ = self.memory().fill(address, 0, bytes);
+        let _ = self.memory().fill(address, 0, bytes.min(used));
         Some(address)
+    }
+
+    /// Takes a block and commits it. Its address, and how many of its first bytes may have been written to before.
+    fn take(&self, size: u32) -> Option<(u32, u32)> {
+        let (address, reached) = self.with_heap(|heap| {
+            let address = self.heap_start() + heap.allocate(size)? * Granule::SIZE;
+            Some((address, self.linear.committed()))
+        })?;
+        self.commit(address, size.max(1));
+        Some((address, reached.size().saturating_sub(reached.offset(address))))
+    }
+
+    /// Lets the module reach so many bytes from this address of linear memory, and all before them.
+    fn commit(&self, address: u32, size: u32) {
+        let is_reached = || self.linear.committed().contains(address, size);
+        // In steps: what else there is to do on the chip happens between them.
+        while !is_reached() {
+            self.locked(|_| {
+                if !is_reached() {
+                    self.linear.commit_step();
+                }
+            });
+        }
     }
 
     /// Gives a block back. Address 0 is ignored; what is no live block is a trap.
@@ -385,6 +393,7 @@ impl<'m> Instance<'m> {
         let misuse = || Trap::new(TrapKind::HeapMisuse, address);
         let old = self.with_heap(|heap| heap.size(granule)).ok_or_else(misuse)?;
         if self.with_heap(|heap| heap.resize(granule, size)).is_some() {
+            self.commit(address, size);
             return Ok(Some(address));
         }
         let Some(moved) = self.allocate(size) else { return Ok(None) };
@@ -422,12 +431,16 @@ impl<'m> Instance<'m> {
         });
     }
 
-    /// Whether the main linear stack was free and is now the caller's.
-    pub(crate) fn take_main_stack(&self) -> bool {
-        self.locked(|_| {
+    /// The start of the main linear stack, which is the caller's now, if it was free.
+    pub(crate) fn take_main_stack(&self) -> Option<u32> {
+        let is_free = self.locked(|_| {
             let free = !self.main_taken.load(Ordering::Relaxed);
             self.main_taken.store(true, Ordering::Relaxed);
             free
+        });
+        is_free.then(|| {
+            self.commit(self.main_stack(), self.layout.stack);
+            self.main_stack()
         })
     }
 
@@ -435,8 +448,7 @@ impl<'m> Instance<'m> {
         self.main_taken.store(false, Ordering::Relaxed);
     }
 
-    /// Start of the main linear stack.
-    pub(crate) fn main_stack(&self) -> u32 {
+    fn main_stack(&self) -> u32 {
         self.linear.start() + self.layout.statics
     }
 

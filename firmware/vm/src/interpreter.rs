@@ -52,7 +52,7 @@ enum Event {
 #[unsafe(export_name = "espb_interpret")]
 #[cfg_attr(feature = "interpreter-in-ram", unsafe(link_section = ".rwtext.espb_interpreter"))]
 pub(crate) fn interpret(context: &Context<'_>, mut at: Cursor, mut sp: u32) -> Result<(), Trapped> {
-    let linear = context.linear();
+    let mut linear = context.linear();
     let program = context.program();
     let mut fuel = context.fuel.get();
 
@@ -158,9 +158,10 @@ pub(crate) fn interpret(context: &Context<'_>, mut at: Cursor, mut sp: u32) -> R
             // A load or store that also moves its base register.
             macro_rules! load_moving {
                 ($type:ty, $before:literal, $extend:expr) => {{
-                    let (before, after) = at.move_base();
+                    let (base, before, after) = at.moved_base();
                     let address = if $before { before } else { after };
                     let Some(value) = access::load::<$type>(context, linear, address) else { trap!(Load, address) };
+                    at.write_slot(base, after);
                     at.write($extend(value));
                     at.go(1)
                 }};
@@ -168,10 +169,11 @@ pub(crate) fn interpret(context: &Context<'_>, mut at: Cursor, mut sp: u32) -> R
             macro_rules! store_moving {
                 ($type:ty) => {{
                     let value = at.read::<1>();
-                    let (address, _) = at.move_base();
+                    let (base, address, after) = at.moved_base();
                     if !access::store::<$type>(linear, address, value as $type) {
                         trap!(Store, address)
                     }
+                    at.write_slot(base, after);
                     at.go(1)
                 }};
             }
@@ -571,6 +573,8 @@ pub(crate) fn interpret(context: &Context<'_>, mut at: Cursor, mut sp: u32) -> R
             for_each_opcode!(with_pairs);
         };
         match event {
+            // The address may lie in memory that was committed meanwhile. The instruction has done nothing yet and is run again.
+            Event::Trap((TrapKind::Load | TrapKind::Store, _)) if context.see_committed() => linear = context.linear(),
             Event::Trap(failure) => break failure,
             Event::Rare => match rare::operate(context, at, sp) {
                 Ok(()) => at.go(1),

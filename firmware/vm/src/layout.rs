@@ -5,7 +5,7 @@
 
 use core::fmt;
 
-use espb_format::container::{LINEAR_UNIT, Module};
+use espb_format::container::{LINEAR_UNIT, Module, SectionKind};
 
 /// Unit of memory blocks, heap blocks and stacks: 16 bytes, aligned to 16.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +51,7 @@ impl Layout {
         let limits = module.limits();
         let available =
             u32::try_from(available).unwrap_or(u32::MAX).min(MOST_AVAILABLE) / Granule::SIZE * Granule::SIZE;
-        let statics = module.static_size();
+        let statics = limits.static_size(module.section(SectionKind::Data).len());
         // The format bounds the sum of the declared sizes at 2³⁰, so nothing here overflows.
         let bindings = module.import_count() as u32 * BINDING_SIZE + module.callback_count() as u32 * CALLEE_SIZE;
         let fixed = statics + limits.stack + Granule::SIZE + bindings.next_multiple_of(LINEAR_UNIT);
@@ -104,8 +104,6 @@ pub enum LoadError {
         /// Bytes that there are.
         available: u32,
     },
-    /// The module does not start at a multiple of 4.
-    Alignment,
     /// The host has no such function; the value is the import's index.
     Import(u16),
     /// There are fewer thunks than address-taken functions.
@@ -126,7 +124,6 @@ impl fmt::Display for LoadError {
                     "the module needs {needed} bytes of memory and there are {available}: lower its --heap minimum or --stack"
                 )
             }
-            Self::Alignment => f.write_str("the module must lie at an address that is a multiple of 4"),
             Self::Import(index) => write!(f, "import {index} is no function of this host"),
             Self::Thunks { needed, available } => {
                 write!(f, "the module needs {needed} callback thunks and {available} are free")

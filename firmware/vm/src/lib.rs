@@ -26,6 +26,7 @@ mod instance;
 mod interpreter;
 mod jump;
 mod layout;
+mod linear;
 mod link;
 mod memory;
 mod operate;

@@ -1,9 +1,9 @@
 //! The module's memory as host functions see it: every access checked against linear memory and, for reads, constant data.
 
 use core::ffi::CStr;
-use core::marker::PhantomData;
 
 use crate::address::Region;
+use crate::linear::Linear;
 use crate::trap::{Trap, TrapKind};
 
 /// A checked view of an instance's memory. Copy it freely.
@@ -12,26 +12,26 @@ use crate::trap::{Trap, TrapKind};
 /// `unsafe` for that reason alone; what they lend is always inside the module's memory.
 #[derive(Clone, Copy)]
 pub struct Memory<'a> {
-    pub(crate) linear: Region,
+    pub(crate) linear: &'a Linear,
     pub(crate) constant: Region,
-    pub(crate) lifetime: PhantomData<&'a [u8]>,
 }
 
 impl<'a> Memory<'a> {
     /// Whether `length` bytes from `address` on can be read.
     pub fn is_readable(&self, address: u32, length: u32) -> bool {
-        self.linear.contains(address, length) || self.constant.contains(address, length)
+        self.linear.committed().contains(address, length) || self.constant.contains(address, length)
     }
 
     /// Whether `length` bytes from `address` on can be written.
     pub fn is_writable(&self, address: u32, length: u32) -> bool {
-        self.linear.contains(address, length)
+        self.linear.committed().contains(address, length)
     }
 
     /// A pointer to `length` readable bytes, for native functions that read through it. It stays valid as long as the instance.
     pub fn pointer(&self, address: u32, length: u32) -> Result<*const u8, Trap> {
-        if self.linear.contains(address, length) {
-            Ok(self.linear.pointer(address))
+        let linear = self.linear.committed();
+        if linear.contains(address, length) {
+            Ok(linear.pointer(address))
         } else if self.constant.contains(address, length) {
             Ok(self.constant.pointer(address))
         } else {
@@ -41,8 +41,9 @@ impl<'a> Memory<'a> {
 
     /// A pointer to `length` writable bytes, for native functions that write through it. It stays valid as long as the instance.
     pub fn pointer_mut(&self, address: u32, length: u32) -> Result<*mut u8, Trap> {
-        if self.linear.contains(address, length) {
-            Ok(self.linear.pointer(address))
+        let linear = self.linear.committed();
+        if linear.contains(address, length) {
+            Ok(linear.pointer(address))
         } else {
             Err(Trap::new(TrapKind::Store, address))
         }
@@ -101,7 +102,8 @@ impl<'a> Memory<'a> {
 
     /// Bytes before the NUL of the string at `address`; a trap where memory ends before one.
     pub fn string_length(&self, address: u32) -> Result<u32, Trap> {
-        let region = if self.linear.contains(address, 1) { self.linear } else { self.constant };
+        let linear = self.linear.committed();
+        let region = if linear.contains(address, 1) { linear } else { self.constant };
         if !region.contains(address, 1) {
             return Err(Trap::new(TrapKind::Load, address));
         }

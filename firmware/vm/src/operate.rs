@@ -141,13 +141,12 @@ impl Cursor {
         self.read::<2>().wrapping_add(self.wide())
     }
 
-    /// Adds field c to the base register that field b names; the base before and after.
+    /// The base register that field b names, what is in it, and that with field c added.
     #[inline(always)]
-    pub(crate) fn move_base(self) -> (u32, u32) {
-        let before = self.read::<2>();
-        let after = before.wrapping_add(self.byte::<3>() as i8 as u32);
-        self.write_slot(self.byte::<2>(), after);
-        (before, after)
+    pub(crate) fn moved_base(self) -> (u8, u32, u32) {
+        let base = self.byte::<2>();
+        let before = self.read_slot(base);
+        (base, before, before.wrapping_add(self.byte::<3>() as i8 as u32))
     }
 
     /// Base register and index register: an address.

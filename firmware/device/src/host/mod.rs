@@ -327,12 +327,12 @@ pub fn bind_import(module: &Module<'_>, import: &Import<'_>) -> Result<HostFunct
 
 /// The first import that affects the whole device and is neither in `allowed` nor among those that this firmware allows every module.
 pub fn not_allowed<'m>(module: &Module<'m>, instance: &Instance<'_>, allowed: &[&str]) -> Option<&'m str> {
-    let mut restricted = module.imports().enumerate().filter(|(index, _)| {
-        let bound = instance.binding(*index as u16).and_then(contract_at);
+    let restricted = (0..module.import_count() as u16).filter(|index| {
+        let bound = instance.binding(*index).and_then(contract_at);
         bound.is_some_and(|(contract, _)| contract.flags.contains(Flags::RESTRICTED))
     });
     let is_allowed = |name: &str| ALLOWED.split(',').chain(allowed.iter().copied()).any(|one| one.trim() == name);
-    restricted.find(|(_, import)| !is_allowed(import.name)).map(|(_, import)| import.name)
+    restricted.filter_map(|index| Some(module.import(index)?.name)).find(|name| !is_allowed(name))
 }
 
 // SAFETY: `critical` turns interrupts off, so on one core nothing else runs.

@@ -142,17 +142,19 @@ fn complete(
     let block = allocate(&layout)?;
     running.block.set(block);
     // SAFETY: the block was just allocated for this many granules and is freed in `end::free`, after the instance.
-    let instance = Instance::new(module, unsafe { &mut *block }, thunks, running).map_err(|error| match error {
-        LoadError::Import(index) => unbound(&module, index),
-        other => refusal(other),
-    })?;
-    if let Some(name) = host::not_allowed(&module, &instance, allowed) {
-        let reason = format_args!("import `{name}`: it affects the whole device, and nobody has allowed it");
-        return Err(Refused::new(Refusal::Import, reason));
+    let instance = match Instance::new(module, unsafe { &mut *block }, thunks, running) {
+        // At once to where it stays: it is large. The cell was empty.
+        Ok(instance) => running.instance.get_or_init(|| instance),
+        Err(LoadError::Import(index)) => return Err(unbound(&module, index)),
+        Err(other) => return Err(refusal(other)),
+    };
+    match host::not_allowed(&module, instance, allowed) {
+        None => Ok(()),
+        Some(name) => {
+            let reason = format_args!("import `{name}`: it affects the whole device, and nobody has allowed it");
+            Err(Refused::new(Refusal::Import, reason))
+        }
     }
-    // It was empty.
-    let _ = running.instance.set(instance);
-    Ok(())
 }
 
 /// How much memory the instance gets: what it may use of that which tasks and kernel objects leave; beside other instances, which
@@ -195,7 +197,6 @@ fn refusal(error: LoadError) -> Refused {
     let kind = match error {
         LoadError::Import(_) => Refusal::Import,
         LoadError::Memory { .. } | LoadError::Thunks { .. } => Refusal::Memory,
-        LoadError::Alignment => Refusal::Format,
     };
     Refused::new(kind, format_args!("{error}"))
 }

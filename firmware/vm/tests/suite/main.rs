@@ -10,6 +10,7 @@ mod hostile;
 mod hosts;
 mod jumps;
 mod life;
+mod linear;
 mod memory;
 mod pairs;
 mod refusals;

@@ -1,7 +1,7 @@
 //! Loads and stores, their limits, and the initial contents of memory.
 
 use espb_format::container::RelocationKind;
-use espb_vm::{Trap, TrapKind};
+use espb_vm::{Context, Stacks, Trap, TrapKind};
 
 use crate::common::{ModuleBuilder, TestHost, outcome, run, with_instance};
 
@@ -93,10 +93,22 @@ fn direct_loads_of_statics_and_the_frame() {
     assert_eq!(result("ii:i", frame, &[100, 7]), Ok(207));
 }
 
+/// Linear memory: 8 bytes of data and 256 of bss rounded up, 1024 of stack, 4096 of heap.
+const END: u32 = 0x3fc8_0000 + 272 + 1024 + HEAP;
+const HEAP: u32 = 4096;
+
+/// As [`result`], with all of the heap handed out before.
+fn result_with_heap(types: &str, text: &str, arguments: &[u32]) -> Result<u64, Trap> {
+    with_instance(module().function(types, 16, 64, text), &TestHost::default(), |instance| {
+        instance.allocate(HEAP).expect("the heap is empty");
+        let mut shadow = [0; 64];
+        Context::new(instance, &mut shadow, Stacks::Main, 1).expect("the main stack is free").call(0, arguments)
+    })
+}
+
 #[test]
 fn an_address_outside_is_a_trap_with_its_place() {
-    // Linear memory: 8 bytes of data and 256 of bss rounded up, 1024 of stack, 4096 of heap.
-    let end = 0x3fc8_0000 + 272 + 1024 + 4096;
+    let (end, result) = (END, result_with_heap);
     for address in [0, 4, 0x3fc8_0000 - 1, end, 0x3c20_0000 - 1, 0x3c20_0008, u32::MAX] {
         for (text, kind) in
             [("ld8 r9 r0 0", TrapKind::Load), ("ld32 r9 r0 0", TrapKind::Load), ("st8 r9 r0 0", TrapKind::Store)]
@@ -118,14 +130,12 @@ fn an_address_outside_is_a_trap_with_its_place() {
 
 #[test]
 fn an_access_across_the_end_reaches_nothing_but_padding() {
-    let end = 0x3fc8_0000 + 272 + 1024 + 4096;
     let module = module().function("i:", 16, 0, "ldi r8 -1\nldi r9 -1\nst64 r8 r0 0\nret");
     with_instance(module, &TestHost::default(), |instance| {
-        let before: Vec<_> = (0..4).map(|_| instance.allocate(16)).collect();
+        let before: Vec<_> = [16, 16, 16, HEAP - 48].into_iter().map(|size| instance.allocate(size)).collect();
         let mut shadow = [0; 64];
-        let context =
-            espb_vm::Context::new(instance, &mut shadow, espb_vm::Stacks::Main, 1).expect("the main stack is free");
-        context.call(0, &[end - 1]).expect("starts inside");
+        let context = Context::new(instance, &mut shadow, Stacks::Main, 1).expect("the main stack is free");
+        context.call(0, &[END - 1]).expect("starts inside");
         for block in before {
             instance.release(block.expect("the heap is empty")).expect("the bitmaps are whole");
         }
