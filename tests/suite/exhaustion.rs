@@ -96,6 +96,25 @@ fn there_is_a_limit_to_tasks() {
     });
 }
 
+/// The places for the tasks of all instances together are more than memory has room for.
+#[test]
+fn tasks_of_several_instances_take_memory_until_there_is_none() {
+    let module = module();
+    with_device(&module, |device| {
+        let [first, second] = [(); 2].map(|()| device.load_sent(&module).expect("there is room"));
+        assert_eq!(device.word(first, "make_tasks"), TASKS as u32 - 1);
+        let beside = device.word(second, "make_tasks");
+        assert!((1..TASKS as u32 - 1).contains(&beside), "{beside} tasks beside those of the first");
+        assert_eq!(device.load_sent(&module).map_err(|refused| refused.kind), Err(Refusal::Memory));
+        device.stop(first);
+        // What the first had is there for others.
+        let third = device.load_sent(&module).expect("there is room again");
+        assert!(device.word(third, "make_tasks") > 0);
+        device.stop(second);
+        device.stop(third);
+    });
+}
+
 /// The module with so many callbacks, its own ones first.
 fn with_callbacks(bytes: &[u8], count: usize) -> Vec<u8> {
     let module = Module::parse(bytes).expect("just built");
