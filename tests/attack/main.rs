@@ -64,7 +64,8 @@ fn main() -> ExitCode {
 
     let next = AtomicU64::new(first);
     let tally = Mutex::new([0u64; Outcome::COUNT]);
-    let worst = AtomicU64::new(0);
+    // The latest heartbeat and the copy beside which it came.
+    let worst = Mutex::new((0, first));
     let failures = Mutex::new(Vec::new());
     let workers = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
@@ -79,7 +80,8 @@ fn main() -> ExitCode {
                     match attack(&bytes, number.is_multiple_of(2)) {
                         Ok(survived) => {
                             tally.lock().expect("no worker panics")[survived.outcome as usize] += 1;
-                            worst.fetch_max(survived.heartbeat_delay.into(), Ordering::Relaxed);
+                            let mut worst = worst.lock().expect("no worker panics");
+                            *worst = (*worst).max((survived.heartbeat_delay, number));
                         }
                         Err(harm) => {
                             let kept = folder.join(format!("{number}.espb"));
@@ -96,11 +98,11 @@ fn main() -> ExitCode {
     for failure in &failures {
         eprintln!("{failure}");
     }
+    let (delay, beside) = worst.into_inner().expect("no worker panics");
     let [exited, trapped, refused, stopped] = tally.into_inner().expect("no worker panics");
     println!(
         "attack: {count} damaged modules on the emulated chip: {exited} ran to their end, {trapped} trapped, {refused} were refused, \
-         {stopped} were stopped; the heartbeat was at most {} microseconds late; {} did harm",
-        worst.into_inner(),
+         {stopped} were stopped; the heartbeat was at most {delay} microseconds late, beside copy {beside}; {} did harm",
         failures.len()
     );
     // A run of some length must have reached both sides of the verifier, or it shows nothing.
