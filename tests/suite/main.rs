@@ -13,6 +13,7 @@ mod fixtures;
 mod flash;
 mod handlers;
 mod headers;
+mod heartbeat;
 mod hostile;
 mod inference;
 mod inspect;

@@ -17,6 +17,9 @@ use crate::program::espb;
 /// Virtual time in which a device must have answered. A callback without end is stopped after about two seconds.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Microseconds that a heartbeat may come late: a tick of the kernel.
+const MOST_DELAY: u32 = 1000;
+
 /// A fixture as a module, with these of its functions as exports.
 pub fn build(source: &str, exports: &[&str], options: &[&str]) -> Vec<u8> {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -36,7 +39,7 @@ pub fn boot(module: &[u8]) -> EmulatedDevice {
 }
 
 /// Speaks with a chip that has the module in its first slot. Afterwards no instance is left, nothing of any, and the firmware has gone
-/// on all the while.
+/// on all the while, without a heartbeat that came late.
 pub fn with_device(module: &[u8], body: impl FnOnce(&mut Device<'_>)) {
     let mut chip = boot(module);
     let mut device = Device::greet(&mut chip);
@@ -46,6 +49,8 @@ pub fn with_device(module: &[u8], body: impl FnOnce(&mut Device<'_>)) {
     let stats = device.stats();
     assert_eq!(resources(stats), before, "nothing of an instance is left");
     assert!(stats.heartbeats.abs_diff(stats.ticks / 10) <= 1, "{} heartbeats in {} ms", stats.heartbeats, stats.ticks);
+    let late = stats.heartbeat_delay;
+    assert!(late <= MOST_DELAY, "the firmware's own tasks waited for {late} microseconds");
 }
 
 /// A conversation with the firmware that gives up when it stops or is silent.

@@ -27,6 +27,7 @@ use crate::{
     instance::{
         Running, deferred, end,
         load::{self, Origin, Refused},
+        peaks::{self, Peaks},
         registry, start,
         upload::Upload,
     },
@@ -127,7 +128,7 @@ struct Device {
 
 extern "C" fn body(_: *mut c_void) {
     let boot_instructions = counters::instructions();
-    let store = Store::open(DeviceFlash::open(), key::public_key());
+    let store = kernel::at_module_priority(|| Store::open(DeviceFlash::open(), key::public_key()));
     let mut device = Device { boot_instructions, store, receiver: Receiver::new(), trial: None, speed_changed: None };
     // A flash that cannot be written leaves the trial as it is; it will not be run again either.
     let _ = device.store.settle();
@@ -196,7 +197,8 @@ impl Device {
             Request::Ping { token } => answer(tag, &Event::Pong { token: *token }),
             Request::Upload(announced) => {
                 let offer = offer(announced)?;
-                let bytes = self.receiver.begin(offer, &mut self.store, &is_loaded).map_err(failed)?;
+                let begun = kernel::at_module_priority(|| self.receiver.begin(offer, &mut self.store, &is_loaded));
+                let bytes = begun.map_err(failed)?;
                 answer(tag, &Event::Received { token: announced.token, bytes, window: WINDOW });
             }
             Request::Chunk { token, offset, bytes } => {
@@ -204,7 +206,8 @@ impl Device {
                 answer(tag, &Event::Received { token: *token, bytes, window: WINDOW });
             }
             Request::Store { token } => {
-                let slot = self.receiver.finish(*token, &mut self.store).map_err(failed)?;
+                let stored = kernel::at_module_priority(|| self.receiver.finish(*token, &mut self.store));
+                let slot = stored.map_err(failed)?;
                 answer(tag, &Event::Stored { token: *token, slot: slot.0 });
             }
             Request::Confirm { slot } => {
@@ -267,7 +270,7 @@ impl Device {
     fn say_slots(&self, tag: Tag) {
         let headers: heapless::Vec<Option<SlotHeader>, { espb_slots::MAX_SLOTS }> =
             self.store.slots().map(|slot| self.store.header(slot).ok()).collect();
-        let newest = self.store.choose().map(|boot| boot.slot);
+        let newest = self.choose().map(|boot| boot.slot);
         let slots = self.store.slots().zip(&headers).map(|(slot, header)| {
             let state = self.store.entry(slot).state;
             let header = header.as_ref().filter(|_| state != SlotState::Empty);
@@ -290,12 +293,12 @@ impl Device {
         let (running, loaded) = match source {
             Source::Newest => self.load_slot(self.newest()?, allowed)?,
             Source::Slot(slot) => {
-                let boot = self.store.runnable(SlotIndex(slot));
+                let boot = kernel::at_module_priority(|| self.store.runnable(SlotIndex(slot)));
                 self.load_slot(boot.map_err(unfit)?, allowed)?
             }
             Source::Upload { token } => {
-                let upload = self.receiver.take(token, &self.store).map_err(failed)?;
-                load::load(Origin::Upload(token, upload), allowed)?
+                let upload = kernel::at_module_priority(|| self.receiver.take(token, &self.store));
+                load::load(Origin::Upload(token, upload.map_err(failed)?), allowed)?
             }
         };
         answer(tag, &Event::Loaded(loaded));
@@ -318,11 +321,16 @@ impl Device {
         Ok(loaded)
     }
 
+    /// The newest slot that may run. Looks through the modules, as whatever does not take the tables' word for them.
+    fn choose(&self) -> Option<Boot> {
+        kernel::at_module_priority(|| self.store.choose())
+    }
+
     /// The slot to run where none is named.
     fn newest(&self) -> Result<Boot, Refused> {
-        self.store.choose().ok_or_else(|| {
+        self.choose().ok_or_else(|| {
             let none = |slot| self.store.runnable(slot).err();
-            match self.store.slots().filter_map(none).last() {
+            match kernel::at_module_priority(|| self.store.slots().filter_map(none).last()) {
                 Some(reason) => unfit(reason),
                 None => Refused::new(Refusal::Slot, format_args!("the device has no module slots")),
             }
@@ -330,7 +338,7 @@ impl Device {
     }
 
     fn autostart(&mut self) {
-        if self.store.choose().is_some_and(|boot| boot.header.autostart) {
+        if self.choose().is_some_and(|boot| boot.header.autostart) {
             let started = self.load(Source::Newest, &[], Tag::UNASKED).and_then(|running| {
                 let (instance, call) = (running.id(), Call::Entry);
                 let start = Start { instance, call, arguments: heapless::Vec::new(), fuel: None, detached: true };
@@ -350,7 +358,7 @@ impl Device {
     }
 
     fn say_hello(&self, tag: Tag) {
-        let slot = match self.store.choose() {
+        let slot = match self.choose() {
             Some(Boot { header, .. }) => Slot::Module { length: header.length, autostart: header.autostart },
             None if self.store.slots().next().is_none() => Slot::Missing,
             None if self.store.slots().all(|slot| self.store.header(slot) == Err(HeaderError::Empty)) => Slot::Empty,
@@ -438,11 +446,11 @@ fn residents() -> heapless::Vec<Resident, MAX_INSTANCES> {
 
 fn stats(instance: Option<InstanceId>) -> Result<Stats, Refused> {
     let peaks = match instance {
-        Some(instance) => end::peaks(instance).ok_or_else(|| {
+        Some(instance) => peaks::of(instance).ok_or_else(|| {
             let reason = format_args!("nothing is known of instance {}, which is not the last that ended", instance.0);
             Refused::new(Refusal::Request, reason)
         })?,
-        None => end::Peaks::default(),
+        None => Peaks::default(),
     };
     Ok(Stats {
         instructions: counters::instructions(),
@@ -453,7 +461,7 @@ fn stats(instance: Option<InstanceId>) -> Result<Stats, Refused> {
         ticks: kernel::tick_count(),
         free_heap: kernel::heap::free_bytes() as u32,
         minimum_free_heap: kernel::heap::minimum_free_bytes() as u32,
-        native_stack_spare: end::native_stack_spare(),
+        native_stack_spare: peaks::native_stack_spare(),
         largest_free_block: kernel::heap::largest_free_block() as u32,
         free_thunks: registry::free_thunk_count().into(),
         lost_interrupts: deferred::lost(),

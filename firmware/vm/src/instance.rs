@@ -414,12 +414,12 @@ impl<'m> Instance<'m> {
         self.locked(|shared| shared.heap.usage())
     }
 
-    /// Highest use of any linear stack, in bytes, of the contexts that have ended.
+    /// Highest use of any linear stack, in bytes, that was noted ([`Context::note_peaks`](crate::Context::note_peaks)).
     pub fn stack_peak(&self) -> u32 {
         self.locked(|shared| shared.stack_peak)
     }
 
-    /// Highest use of any shadow stack, in bytes, of the contexts that have ended.
+    /// Highest use of any shadow stack, in bytes, that was noted.
     pub fn shadow_peak(&self) -> u32 {
         self.locked(|shared| shared.shadow_peak)
     }

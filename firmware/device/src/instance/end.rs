@@ -1,59 +1,19 @@
 //! Ending: tasks that are to go, and whole instances with everything they own. Runs on the link task only, which is above
-//! every module task, so nothing of the module runs in the middle of it.
+//! every module task, so nothing of the module runs in the middle of it, once what its stacks held was noted ([`peaks`]).
 
 use alloc::boxed::Box;
-use core::{
-    cell::{Cell, RefCell},
-    ffi::c_void,
-    ptr,
-    sync::atomic::{AtomicU32, Ordering},
-};
+use core::{cell::RefCell, ffi::c_void, ptr};
 
 use critical_section::Mutex;
 use espb_format::contract::HandleKind;
-use espb_link::{InstanceId, event::MAX_INSTANCES};
+use espb_link::event::MAX_INSTANCES;
 
-use super::{Running, deferred, objects, registry, task};
+use super::{Running, deferred, objects, peaks, registry, task};
 use crate::{console, host, kernel, kernel::ffi, link};
-
-/// What an instance used at most.
-#[derive(Clone, Copy, Default)]
-pub struct Peaks {
-    /// Private heap, bytes.
-    pub heap: u32,
-    /// Any linear stack, bytes.
-    pub linear_stack: u32,
-    /// Any shadow stack, bytes.
-    pub shadow_stack: u32,
-}
-
-/// The last instance that ended, with its peaks.
-static LAST: Mutex<Cell<Option<(InstanceId, Peaks)>>> = Mutex::new(Cell::new(None));
-/// The least native stack that a deleted module task had left, in bytes.
-static NATIVE_STACK_SPARE: AtomicU32 = AtomicU32::new(u32::MAX);
 
 /// Tasks that the link task shall delete.
 static DOOMED: Mutex<RefCell<heapless::Vec<u32, { MAX_INSTANCES * objects::MAX_OBJECTS }>>> =
     Mutex::new(RefCell::new(heapless::Vec::new()));
-
-/// Peaks of a living instance so far, or of the last one that ended. For the link task.
-pub fn peaks(instance: InstanceId) -> Option<Peaks> {
-    if let Some(running) = registry::find(instance) {
-        task::note_peaks(running);
-        return Some(peaks_of(running));
-    }
-    let last = critical_section::with(|cs| LAST.borrow(cs).get());
-    last.filter(|(ended, _)| *ended == instance).map(|(_, peaks)| peaks)
-}
-
-/// The least native stack that any module task had left, in bytes; 0 before there was one. For the link task.
-pub fn native_stack_spare() -> u32 {
-    let ended = NATIVE_STACK_SPARE.load(Ordering::Relaxed);
-    match task::native_stack_spare().map_or(ended, |living| living.min(ended)) {
-        u32::MAX => 0,
-        spare => spare,
-    }
-}
 
 /// Has a task of the module deleted. The caller goes on when it is gone; if it is the caller's own, this does not return.
 pub fn doom(handle: ffi::TaskHandle) {
@@ -65,6 +25,7 @@ pub fn doom(handle: ffi::TaskHandle) {
 /// Deletes the tasks that were given to [`doom`].
 pub fn reap() {
     while let Some(handle) = critical_section::with(|cs| DOOMED.borrow_ref_mut(cs).pop()) {
+        peaks::note_task(handle as ffi::TaskHandle);
         console::while_idle(|| delete_task(handle as ffi::TaskHandle));
     }
 }
@@ -76,23 +37,17 @@ pub fn undeletable<R>(body: impl FnOnce() -> R) -> R {
 
 /// Deletes a task of the module. The console is held: the task must not go while it holds it, and would never give it back.
 fn delete_task(handle: ffi::TaskHandle) {
-    let spare = task::native_stack_spare_of(handle);
-    NATIVE_STACK_SPARE.store(NATIVE_STACK_SPARE.load(Ordering::Relaxed).min(spare), Ordering::Relaxed);
     // SAFETY: the handle is of a living task of the module: its state is still listed.
     unsafe { ffi::vTaskDelete(handle) };
     task::forget(handle);
     host::forget_task(handle);
 }
 
-fn peaks_of(running: &Running) -> Peaks {
-    let instance = running.instance();
-    Peaks { heap: instance.heap_use().peak, linear_stack: instance.stack_peak(), shadow_stack: instance.shadow_peak() }
-}
-
 /// Deletes the task whose call has returned, so that the instance can take another.
 pub fn end_call(running: &Running) {
     if let Some(main) = task::main_of(running) {
         running.objects().remove(HandleKind::Task, main as u32);
+        peaks::note_task(main);
         console::while_idle(|| delete_task(main));
     }
 }
@@ -100,6 +55,7 @@ pub fn end_call(running: &Running) {
 /// Ends the instance: deletes its tasks and everything else that it owns, unbinds its callbacks, gives its memory back.
 pub fn end(running: &'static Running) {
     running.instance().stop();
+    peaks::note_instance(running);
     // In one go: this task does not block meanwhile, so no task of the module meets what a deleted one left, such as a mutex.
     console::while_idle(|| {
         while let Some(handle) = task::any_of(running) {
@@ -121,7 +77,7 @@ pub fn end(running: &'static Running) {
     host::delete_objects(running);
     settle_timer_task();
     task::forget_callbacks(running);
-    critical_section::with(|cs| LAST.borrow(cs).set(Some((running.id(), peaks_of(running)))));
+    peaks::keep(running);
     registry::remove(running);
     // SAFETY: `load` leaked it; no task of the module is left and no callback finds it any more.
     free(unsafe { Box::from_raw(ptr::from_ref(running).cast_mut()) });

@@ -64,7 +64,8 @@ pub fn load(origin: Origin, allowed: &[&str]) -> Result<(&'static Running, Loade
         let reason = format_args!("{MAX_INSTANCES} instances are loaded, as many as there can be; stop one first");
         return Err(Refused::new(Refusal::Request, reason));
     }
-    let running = assemble(origin, allowed)?;
+    // It takes as long as the module and its bss are.
+    let running = kernel::at_module_priority(|| assemble(origin, allowed))?;
     if !registry::add(running) {
         unreachable!("only the link task adds instances, and there was a place");
     }
@@ -73,7 +74,8 @@ pub fn load(origin: Origin, allowed: &[&str]) -> Result<(&'static Running, Loade
         instance: running.id(),
         load_instructions: counters::instructions() - before,
         linear_memory,
-        overhead: (free - kernel::heap::free_bytes()) as u32 - linear_memory,
+        // Exact if no other task took or gave memory.
+        overhead: (free.saturating_sub(kernel::heap::free_bytes()) as u32).saturating_sub(linear_memory),
         free_heap: kernel::heap::free_bytes() as u32,
     };
     Ok((running, loaded))
@@ -95,8 +97,7 @@ fn assemble(origin: Origin, allowed: &[&str]) -> Result<&'static Running, Refuse
         // SAFETY: the upload goes into the instance and is freed with it, after the VM's instance, which uses the bytes.
         Origin::Upload(token, upload) => (Source::Upload { token }, unsafe { upload.leaked() }, Some(upload)),
     };
-    // It takes as long as the module is: the firmware's other tasks go on meanwhile, and modules get their share.
-    let module = kernel::at_priority(kernel::MODULE_PRIORITY_LIMIT, || accept(bytes))?;
+    let module = accept(bytes)?;
     let needed = module.callback_count();
     let thunks =
         u16::try_from(needed).map_err(|_| thunk::COUNT).and_then(registry::free_thunks).map_err(|longest| {
@@ -138,8 +139,8 @@ fn complete(
     if running.critical.get().is_null() {
         return Err(Refused::new(Refusal::Memory, format_args!("no memory for the instance's mutex")));
     }
-    let layout = layout_of(&module)?;
-    let block = allocate(&layout)?;
+    // No other task takes what was just seen to be free.
+    let block = kernel::without_switching(|| layout_of(&module).and_then(|layout| allocate(&layout)))?;
     running.block.set(block);
     // SAFETY: the block was just allocated for this many granules and is freed in `end::free`, after the instance.
     let instance = match Instance::new(module, unsafe { &mut *block }, thunks, running) {

@@ -7,6 +7,7 @@ pub mod deferred;
 pub mod end;
 pub mod load;
 pub mod objects;
+pub mod peaks;
 pub mod registry;
 pub mod start;
 pub mod task;

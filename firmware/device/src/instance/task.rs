@@ -102,7 +102,7 @@ impl ModuleTask {
 
     /// The current task's state for this instance, if it runs its code.
     pub fn current(running: &Running) -> Option<&'static Self> {
-        chain(tls::get(tls::MODULE_TASK).cast()).find(|task| ptr::eq(task.running, running))
+        chain(tls::get(tls::MODULE_TASK).cast()).find(|task| task.is_of(running))
     }
 
     /// The current task's state for this instance; made at the first callback on a task that is not its own.
@@ -147,6 +147,18 @@ impl ModuleTask {
     /// Its native handle.
     pub fn handle(&self) -> ffi::TaskHandle {
         self.handle.load(Ordering::Relaxed)
+    }
+
+    /// Whether it runs this instance's code.
+    pub fn is_of(&self, running: &Running) -> bool {
+        ptr::eq(self.running, running)
+    }
+
+    /// Native stack that it never used, in bytes. None for firmware tasks.
+    pub fn native_stack_spare(&self) -> Option<u32> {
+        // SAFETY: while its state is listed, and the state of no other can be had, the task lives.
+        let spare = || unsafe { ffi::uxTaskGetStackHighWaterMark(self.handle()) * size_of::<u32>() as u32 };
+        (!self.is_firmware()).then(spare)
     }
 
     /// Whether the task is not the instance's own, so that the module must not delete or suspend it.
@@ -328,7 +340,7 @@ pub fn waits_on(handle: ffi::TaskHandle, kind: HandleKind) -> bool {
 pub fn callback_in_progress(running: &Running) -> Option<ffi::TaskHandle> {
     first(|task| {
         task.is_firmware()
-            && ptr::eq(task.running, running)
+            && task.is_of(running)
             && task.context().is_some_and(|context| context.backtrace().next().is_some())
     })
 }
@@ -337,14 +349,23 @@ fn any(is_it: impl Fn(&ModuleTask) -> bool) -> bool {
     first(is_it).is_some()
 }
 
+/// The states of all tasks, each looked up when it is asked for: what is done with one may take longer than a critical section may.
+///
+/// # Safety
+/// None is freed meanwhile: this runs on the link task, or no other task runs. (Who frees one beside the link task is [`spawn`], where a
+/// task cannot be made, and lets no other run.)
+pub unsafe fn listed() -> impl Iterator<Item = &'static ModuleTask> {
+    let at = |index: usize| critical_section::with(|cs| TASKS.borrow_ref(cs).0.get(index).copied());
+    // SAFETY: listed states live, and by this function's rule go on to.
+    (0..MAX_STATES).map_while(at).map(|state| unsafe { state.as_ref() })
+}
+
 /// Cuts the waits of callbacks that are overdue short, and leaves these no fuel. For a task that waits for none of them.
 pub fn cut_waits_short() {
-    let listed = |index: usize| critical_section::with(|cs| TASKS.borrow_ref(cs).0.get(index).copied());
     // Nobody changes the list meanwhile, and no callback that was waiting goes on.
     kernel::without_switching(|| {
-        // SAFETY: listed states live.
-        let states = (0..MAX_STATES).map_while(listed).map(|state| unsafe { state.as_ref() });
-        for state in states.filter(|state| state.is_overdue()) {
+        // SAFETY: no other task runs.
+        for state in unsafe { listed() }.filter(|state| state.is_overdue()) {
             // SAFETY: firmware tasks live for ever; one that does not wait is let be.
             let has_waited = unsafe { ffi::xTaskAbortDelay(state.handle()) } == ffi::PD_PASS;
             if let (true, Some(context)) = (has_waited, state.context()) {
@@ -357,12 +378,12 @@ pub fn cut_waits_short() {
 
 /// Some task that the instance created, or its main task.
 pub fn any_of(running: &Running) -> Option<ffi::TaskHandle> {
-    first(|task| !task.is_firmware() && ptr::eq(task.running, running))
+    first(|task| !task.is_firmware() && task.is_of(running))
 }
 
 /// The task that makes the instance's call.
 pub fn main_of(running: &Running) -> Option<ffi::TaskHandle> {
-    first(|task| matches!(task.work, Work::Call) && ptr::eq(task.running, running))
+    first(|task| matches!(task.work, Work::Call) && task.is_of(running))
 }
 
 fn first(is_it: impl Fn(&ModuleTask) -> bool) -> Option<ffi::TaskHandle> {
@@ -372,34 +393,6 @@ fn first(is_it: impl Fn(&ModuleTask) -> bool) -> Option<ffi::TaskHandle> {
         let mut states = tasks.0.iter().map(|task| unsafe { task.as_ref() });
         states.find(|task| is_it(task)).map(ModuleTask::handle)
     })
-}
-
-/// Has the contexts of an instance's tasks record what they have used of their stacks. For the link task, which alone frees states.
-pub fn note_peaks(running: &Running) {
-    let listed = |index: usize| critical_section::with(|cs| TASKS.borrow_ref(cs).0.get(index).copied());
-    for state in (0..MAX_STATES).map_while(listed) {
-        // SAFETY: the state lives until the link task, which runs this, frees it. Looking at the stacks takes too long for a
-        // critical section.
-        let state = unsafe { state.as_ref() };
-        if let (Some(context), true) = (state.context(), ptr::eq(state.running, running)) {
-            context.note_peaks();
-        }
-    }
-}
-
-/// The least native stack that a living task of the module has left, in bytes.
-pub fn native_stack_spare() -> Option<u32> {
-    let listed = |index: usize| critical_section::with(|cs| TASKS.borrow_ref(cs).0.get(index).copied());
-    // SAFETY: as in `note_peaks`.
-    let tasks = (0..MAX_STATES).map_while(listed).map(|state| unsafe { state.as_ref() });
-    let of_module = tasks.filter(|task| !task.is_firmware() && !task.handle().is_null());
-    of_module.map(|task| native_stack_spare_of(task.handle())).min()
-}
-
-/// Native stack that a task of the module never used, in bytes.
-pub fn native_stack_spare_of(handle: ffi::TaskHandle) -> u32 {
-    // SAFETY: the handle is of a living task of the module: its state is still listed.
-    unsafe { ffi::uxTaskGetStackHighWaterMark(handle) * size_of::<u32>() as u32 }
 }
 
 /// Returns out of the current task's native call if there is one; else comes back.

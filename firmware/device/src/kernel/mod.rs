@@ -114,12 +114,13 @@ pub fn without_switching<R>(body: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Runs `body` with another priority of the calling task.
-pub fn at_priority<R>(priority: UBaseType, body: impl FnOnce() -> R) -> R {
+/// Runs `body` at the highest priority of modules: for what takes long in a task above them. The firmware's other tasks go on meanwhile, and
+/// modules get their share.
+pub fn at_module_priority<R>(body: impl FnOnce() -> R) -> R {
     // SAFETY: null is the calling task, which exists.
     let before = unsafe { ffi::uxTaskPriorityGet(ptr::null_mut()) };
     // SAFETY: as above; the priority is one of the kernel's.
-    unsafe { ffi::vTaskPrioritySet(ptr::null_mut(), priority) };
+    unsafe { ffi::vTaskPrioritySet(ptr::null_mut(), MODULE_PRIORITY_LIMIT) };
     let result = body();
     // SAFETY: as above.
     unsafe { ffi::vTaskPrioritySet(ptr::null_mut(), before) };
