@@ -13,7 +13,7 @@ use crate::resident::{End, build, with_device};
 const PERIOD: u64 = 10;
 
 fn module(stack: &str) -> Vec<u8> {
-    let exports = ["kinds", "make_all_after", "make_tasks"];
+    let exports = ["kinds", "make_all_after", "make_tasks", "hold"];
     build("fixtures/life/exhaustion.c", &exports, &["--heap", "16K:16K", "--shadow-stack", "1K", "--stack", stack])
 }
 
@@ -67,5 +67,21 @@ fn a_large_module_holds_nobody_up() {
             // A trap is told with the module's checksum.
             assert!(matches!(device.call_last(instance, "make_all_after", &[100]), End::Trapped(_)));
         }
+    });
+}
+
+/// `vTaskSuspendAll` puts a task above those of all modules.
+#[test]
+fn a_module_that_suspends_the_others_holds_no_request_up() {
+    let module = module("8K");
+    with_device(&module, |device| {
+        let hog = device.load().expect("there is room");
+        device.start(hog, "hold", &[], false);
+        device.wait(Duration::from_millis(PERIOD));
+        assert!(!device.slots().is_empty());
+        let other = device.load_sent(&module).expect("there is room");
+        device.stop(hog);
+        assert!(device.word(other, "kinds") > 0);
+        device.stop(other);
     });
 }

@@ -15,8 +15,8 @@ use crate::{
 
 /// Milliseconds between two beats.
 const PERIOD: Ticks = 10;
-/// Above every module task, so that a module that spins cannot hold it up.
-const PRIORITY: u32 = kernel::LINK_PRIORITY - 1;
+/// Above every module task, so that a module that spins cannot hold it up; below the link task, so that it shows whether that does.
+const PRIORITY: u32 = kernel::BACKGROUND_PRIORITY;
 const STACK_BYTES: usize = 1024;
 
 static BEATS: AtomicU32 = AtomicU32::new(0);

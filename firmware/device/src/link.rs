@@ -128,7 +128,7 @@ struct Device {
 
 extern "C" fn body(_: *mut c_void) {
     let boot_instructions = counters::instructions();
-    let store = kernel::at_module_priority(|| Store::open(DeviceFlash::open(), key::public_key()));
+    let store = kernel::in_background(|| Store::open(DeviceFlash::open(), key::public_key()));
     let mut device = Device { boot_instructions, store, receiver: Receiver::new(), trial: None, speed_changed: None };
     // A flash that cannot be written leaves the trial as it is; it will not be run again either.
     let _ = device.store.settle();
@@ -197,7 +197,7 @@ impl Device {
             Request::Ping { token } => answer(tag, &Event::Pong { token: *token }),
             Request::Upload(announced) => {
                 let offer = offer(announced)?;
-                let begun = kernel::at_module_priority(|| self.receiver.begin(offer, &mut self.store, &is_loaded));
+                let begun = kernel::in_background(|| self.receiver.begin(offer, &mut self.store, &is_loaded));
                 let bytes = begun.map_err(failed)?;
                 answer(tag, &Event::Received { token: announced.token, bytes, window: WINDOW });
             }
@@ -206,7 +206,7 @@ impl Device {
                 answer(tag, &Event::Received { token: *token, bytes, window: WINDOW });
             }
             Request::Store { token } => {
-                let stored = kernel::at_module_priority(|| self.receiver.finish(*token, &mut self.store));
+                let stored = kernel::in_background(|| self.receiver.finish(*token, &mut self.store));
                 let slot = stored.map_err(failed)?;
                 answer(tag, &Event::Stored { token: *token, slot: slot.0 });
             }
@@ -293,11 +293,11 @@ impl Device {
         let (running, loaded) = match source {
             Source::Newest => self.load_slot(self.newest()?, allowed)?,
             Source::Slot(slot) => {
-                let boot = kernel::at_module_priority(|| self.store.runnable(SlotIndex(slot)));
+                let boot = kernel::in_background(|| self.store.runnable(SlotIndex(slot)));
                 self.load_slot(boot.map_err(unfit)?, allowed)?
             }
             Source::Upload { token } => {
-                let upload = kernel::at_module_priority(|| self.receiver.take(token, &self.store));
+                let upload = kernel::in_background(|| self.receiver.take(token, &self.store));
                 load::load(Origin::Upload(token, upload.map_err(failed)?), allowed)?
             }
         };
@@ -323,14 +323,14 @@ impl Device {
 
     /// The newest slot that may run. Looks through the modules, as whatever does not take the tables' word for them.
     fn choose(&self) -> Option<Boot> {
-        kernel::at_module_priority(|| self.store.choose())
+        kernel::in_background(|| self.store.choose())
     }
 
     /// The slot to run where none is named.
     fn newest(&self) -> Result<Boot, Refused> {
         self.choose().ok_or_else(|| {
             let none = |slot| self.store.runnable(slot).err();
-            match kernel::at_module_priority(|| self.store.slots().filter_map(none).last()) {
+            match kernel::in_background(|| self.store.slots().filter_map(none).last()) {
                 Some(reason) => unfit(reason),
                 None => Refused::new(Refusal::Slot, format_args!("the device has no module slots")),
             }

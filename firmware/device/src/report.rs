@@ -78,7 +78,7 @@ fn trapped(running: &'static Running, progress: &Progress, trap: Trap) {
         let frames = report.frames().iter().map(|frame| Frame { function: frame.function, word: frame.offset / 4 });
         backtrace.extend(frames.take(MAX_BACKTRACE));
     }
-    let module_crc32 = kernel::at_module_priority(|| crc32(running.instance().module().bytes()));
+    let module_crc32 = kernel::in_background(|| crc32(running.instance().module().bytes()));
     let length = progress.task.iter().position(|byte| *byte == 0).unwrap_or(progress.task.len());
     let task = core::str::from_utf8(progress.task.get(..length).unwrap_or_default()).unwrap_or("");
     trial::note_trap(instance);

@@ -192,7 +192,7 @@ fn suspend_all(call: &mut Call<'_, '_>) -> Result<u64, Trap> {
         // SAFETY: the caller's own task; the priority is in range.
         unsafe {
             let priority = ffi::uxTaskPriorityGet(task);
-            ffi::vTaskPrioritySet(task, kernel::MODULE_PRIORITY_LIMIT + 1);
+            ffi::vTaskPrioritySet(task, kernel::BACKGROUND_PRIORITY);
             1 << PRIORITY_BITS | priority
         }
     } else {

@@ -11,20 +11,25 @@ use espb_link::event::MAX_INSTANCES;
 use super::{Running, deferred, objects, peaks, registry, task};
 use crate::{console, host, kernel, kernel::ffi, link};
 
-/// Tasks that the link task shall delete.
+/// Tasks that the link task shall delete, each once, until they are gone.
 static DOOMED: Mutex<RefCell<heapless::Vec<u32, { MAX_INSTANCES * objects::MAX_OBJECTS }>>> =
     Mutex::new(RefCell::new(heapless::Vec::new()));
 
 /// Has a task of the module deleted. The caller goes on when it is gone; if it is the caller's own, this does not return.
 pub fn doom(handle: ffi::TaskHandle) {
-    // As many places as there can be tasks: this cannot fail.
-    let _ = critical_section::with(|cs| DOOMED.borrow_ref_mut(cs).push(handle as u32));
+    critical_section::with(|cs| {
+        let mut doomed = DOOMED.borrow_ref_mut(cs);
+        // Another task may have doomed it. As many places as there can be tasks: this cannot fail.
+        if !doomed.contains(&(handle as u32)) {
+            let _ = doomed.push(handle as u32);
+        }
+    });
     link::wake();
 }
 
 /// Deletes the tasks that were given to [`doom`].
 pub fn reap() {
-    while let Some(handle) = critical_section::with(|cs| DOOMED.borrow_ref_mut(cs).pop()) {
+    while let Some(handle) = critical_section::with(|cs| DOOMED.borrow_ref(cs).last().copied()) {
         peaks::note_task(handle as ffi::TaskHandle);
         console::while_idle(|| delete_task(handle as ffi::TaskHandle));
     }
@@ -39,6 +44,7 @@ pub fn undeletable<R>(body: impl FnOnce() -> R) -> R {
 fn delete_task(handle: ffi::TaskHandle) {
     // SAFETY: the handle is of a living task of the module: its state is still listed.
     unsafe { ffi::vTaskDelete(handle) };
+    critical_section::with(|cs| DOOMED.borrow_ref_mut(cs).retain(|doomed| *doomed != handle as u32));
     task::forget(handle);
     host::forget_task(handle);
 }
@@ -59,8 +65,6 @@ pub fn end(running: &'static Running) {
     // In one go: this task does not block meanwhile, so no task of the module meets what a deleted one left, such as a mutex.
     console::while_idle(|| {
         while let Some(handle) = task::any_of(running) {
-            // It may have been doomed already.
-            critical_section::with(|cs| DOOMED.borrow_ref_mut(cs).retain(|doomed| *doomed != handle as u32));
             delete_task(handle);
         }
     });

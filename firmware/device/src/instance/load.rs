@@ -65,7 +65,7 @@ pub fn load(origin: Origin, allowed: &[&str]) -> Result<(&'static Running, Loade
         return Err(Refused::new(Refusal::Request, reason));
     }
     // It takes as long as the module and its bss are.
-    let running = kernel::at_module_priority(|| assemble(origin, allowed))?;
+    let running = kernel::in_background(|| assemble(origin, allowed))?;
     if !registry::add(running) {
         unreachable!("only the link task adds instances, and there was a place");
     }

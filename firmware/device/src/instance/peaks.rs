@@ -1,5 +1,5 @@
 //! What instances and their tasks used of their memory at most. Stacks are looked through for what was never used, which takes long where
-//! they are large or many: so at the priority of modules, and before anything ends. For the link task. Never here: ending.
+//! they are large or many: so in the background, and before anything ends. For the link task. Never here: ending.
 
 use core::{
     cell::Cell,
@@ -71,7 +71,7 @@ fn noted(running: &Running) -> Peaks {
 }
 
 fn note(is_it: impl Fn(&ModuleTask) -> bool) {
-    kernel::at_module_priority(|| {
+    kernel::in_background(|| {
         // SAFETY: the link task runs this.
         for task in unsafe { task::listed() }.filter(|task| is_it(task)) {
             if let Some(context) = task.context() {

@@ -24,6 +24,10 @@ pub type Ticks = TickType;
 pub const LINK_PRIORITY: UBaseType = 24;
 /// Highest priority that a module may give its tasks.
 pub const MODULE_PRIORITY_LIMIT: UBaseType = 22;
+/// Priority of what must not wait for modules and keeps nobody else waiting. A module that suspends its other tasks has it too: those who are
+/// ready take turns of a tick.
+pub const BACKGROUND_PRIORITY: UBaseType = 23;
+const _: () = assert!(MODULE_PRIORITY_LIMIT < BACKGROUND_PRIORITY && BACKGROUND_PRIORITY < LINK_PRIORITY);
 
 /// A task could not be created: the heap has no room for its stack and control block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,13 +118,12 @@ pub fn without_switching<R>(body: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Runs `body` at the highest priority of modules: for what takes long in a task above them. The firmware's other tasks go on meanwhile, and
-/// modules get their share.
-pub fn at_module_priority<R>(body: impl FnOnce() -> R) -> R {
+/// Runs `body` at [`BACKGROUND_PRIORITY`]: for what takes long in a task above that.
+pub fn in_background<R>(body: impl FnOnce() -> R) -> R {
     // SAFETY: null is the calling task, which exists.
     let before = unsafe { ffi::uxTaskPriorityGet(ptr::null_mut()) };
     // SAFETY: as above; the priority is one of the kernel's.
-    unsafe { ffi::vTaskPrioritySet(ptr::null_mut(), MODULE_PRIORITY_LIMIT) };
+    unsafe { ffi::vTaskPrioritySet(ptr::null_mut(), BACKGROUND_PRIORITY) };
     let result = body();
     // SAFETY: as above.
     unsafe { ffi::vTaskPrioritySet(ptr::null_mut(), before) };
@@ -181,7 +184,7 @@ pub fn on_stack_of<R>(stack_bytes: usize, body: impl FnOnce() -> R) -> Result<R,
         return Err(OutOfMemory);
     }
     let mut job = Job { body: &mut call, done };
-    let spawned = spawn(run, c"worker", stack_bytes, (&raw mut job).cast(), MODULE_PRIORITY_LIMIT + 1);
+    let spawned = spawn(run, c"worker", stack_bytes, (&raw mut job).cast(), BACKGROUND_PRIORITY);
     if let Ok(task) = spawned {
         // SAFETY: the semaphore and, until it is deleted here, the task live; a wait that is cut short goes on.
         unsafe {
