@@ -44,7 +44,7 @@ fn main() {
     row("a callback from native code into the module, and back", instructions(callback), "≤ 300");
     row("native stack that a callback needs", format!("{stack} bytes"), "≤ 1024");
     row("from the main task's first allocation to the module's first instruction", instructions(start), "≤ 20000");
-    for kernel in ["sieve", "sha256", "tokenizer", "mixed"] {
+    for kernel in kernels() {
         let module = build(&format!("fixtures/kernels/{kernel}.c"), folder.path(), &[]);
         let loaded = load(&mut Client::new(&mut boot(&module)));
         let bytes = std::fs::read(&module).expect("just built").len();
@@ -58,6 +58,17 @@ fn main() {
             "≤ 60",
         );
     }
+}
+
+/// The names of all kernels.
+fn kernels() -> Vec<String> {
+    let entries = std::fs::read_dir(root().join("fixtures/kernels")).expect("the kernels");
+    let paths = entries.map(|entry| entry.expect("it can be listed").path());
+    let sources = paths.filter(|path| path.extension().is_some_and(|extension| extension == "c"));
+    let mut names: Vec<_> =
+        sources.map(|path| path.file_stem().expect("a file name").to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
 }
 
 fn instructions(count: u64) -> String {
