@@ -86,14 +86,10 @@ fn hints_that_claim_more_than_the_firmware_grants_are_refused_at_load() {
 fn forge(module: &Path, kind: SectionKind, change: impl Fn(&Module<'_>, &mut Vec<u8>)) {
     let bytes = fs::read(module).expect("the module just built");
     let parsed = Module::parse(&bytes).expect("the translator makes right modules");
-    let mut writer = ModuleWriter::new();
-    for of in SectionKind::ALL {
-        let mut contents = parsed.section(*of).to_vec();
-        if *of == kind {
-            change(&parsed, &mut contents);
-        }
-        writer.section(*of, contents);
-    }
+    let mut contents = parsed.section(kind).to_vec();
+    change(&parsed, &mut contents);
+    let mut writer = ModuleWriter::from(&parsed);
+    writer.section(kind, contents);
     fs::write(module, writer.finish()).expect("a temporary file");
 }
 

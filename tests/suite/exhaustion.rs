@@ -118,10 +118,7 @@ fn tasks_of_several_instances_take_memory_until_there_is_none() {
 /// The module with so many callbacks, its own ones first.
 fn with_callbacks(bytes: &[u8], count: usize) -> Vec<u8> {
     let module = Module::parse(bytes).expect("just built");
-    let mut writer = ModuleWriter::new();
-    for kind in SectionKind::ALL {
-        writer.section(*kind, module.section(*kind).to_vec());
-    }
+    let mut writer = ModuleWriter::from(&module);
     let callbacks = module.section(SectionKind::Callbacks).iter().copied().cycle().take(2 * count).collect();
     writer.section(SectionKind::Callbacks, callbacks);
     writer.finish()

@@ -20,11 +20,8 @@ fn module(stack: &str) -> Vec<u8> {
 /// The module with so many bytes of constants.
 fn with_constants(bytes: &[u8], size: usize) -> Vec<u8> {
     let module = Module::parse(bytes).expect("just built");
-    let mut writer = ModuleWriter::new();
-    for kind in SectionKind::ALL {
-        let constants = *kind == SectionKind::Constants;
-        writer.section(*kind, if constants { vec![7; size] } else { module.section(*kind).to_vec() });
-    }
+    let mut writer = ModuleWriter::from(&module);
+    writer.section(SectionKind::Constants, vec![7; size]);
     writer.finish()
 }
 

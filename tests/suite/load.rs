@@ -34,10 +34,7 @@ fn kernel(folder: &Path) -> Vec<u8> {
 /// The module with all of its functions so many times; the copies call the functions of the first.
 fn repeated(module: &[u8], times: usize) -> Vec<u8> {
     let module = Module::parse(module).expect("just built");
-    let mut writer = ModuleWriter::new();
-    for kind in SectionKind::ALL {
-        writer.section(*kind, module.section(*kind).to_vec());
-    }
+    let mut writer = ModuleWriter::from(&module);
     let words = module.code_words() as u32;
     let functions: Vec<u8> = (0..times as u32)
         .flat_map(|copy| {

@@ -321,7 +321,7 @@ impl Device {
         Ok(loaded)
     }
 
-    /// The newest slot that may run. Looks through the modules, as whatever does not take the tables' word for them.
+    /// The newest slot that may run. To know that, the checksums of whole modules are made.
     fn choose(&self) -> Option<Boot> {
         kernel::in_background(|| self.store.choose())
     }

@@ -2,12 +2,23 @@
 
 use std::vec::Vec;
 
-use crate::container::{HEADER_SIZE, MAGIC, SectionKind, VERSION};
+use crate::container::{HEADER_SIZE, MAGIC, Module, SectionKind, VERSION};
 
 /// The sections of a module to be, in any order.
 #[derive(Clone, Debug, Default)]
 pub struct ModuleWriter {
     sections: Vec<(SectionKind, Vec<u8>)>,
+}
+
+/// All sections of a module, to change some of them.
+impl From<&Module<'_>> for ModuleWriter {
+    fn from(module: &Module<'_>) -> Self {
+        let mut writer = Self::new();
+        for kind in SectionKind::ALL {
+            writer.section(*kind, module.section(*kind).to_vec());
+        }
+        writer
+    }
 }
 
 impl ModuleWriter {

@@ -1,8 +1,8 @@
 //! The interpreter's loads and stores.
 //!
 //! Linear memory is checked by one comparison, of the address of the first byte. An access that starts inside and ends past the end
-//! touches the granule of padding that follows (`Layout`), which belongs to the instance and holds nothing. Constant data are checked
-//! exactly. Misaligned accesses work: byte by byte where the compiler does not know better, in one instruction on chips whose
+//! of what was handed out touches the granule behind (`Linear`), which belongs to the instance and holds nothing of anybody
+//! else's. Constant data are checked exactly. Misaligned accesses work: byte by byte where the compiler does not know better, in one instruction on chips whose
 //! hardware does them (feature `misaligned-hardware`).
 
 use crate::address::Region;

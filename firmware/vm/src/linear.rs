@@ -12,7 +12,7 @@ const STEP: u32 = 2048;
 
 /// The linear memory of an instance.
 ///
-/// The granule behind the committed part is zero as well: accesses that start inside may end there ([`crate::access`]).
+/// The granule behind the committed part is zeroed as well: accesses that start inside may end there ([`crate::access`]).
 pub(crate) struct Linear {
     reserved: Region,
     /// Bytes from the start on; grows only.
